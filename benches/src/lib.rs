@@ -1,0 +1,1 @@
+//! Benchmarks, each with its floor measured in the same run.

@@ -1,0 +1,1 @@
+//! What a provider is: the traits, their memory fakes and their conformance suites.

@@ -1,0 +1,1 @@
+//! Mailboxes, and the table of who subscribes to what.

@@ -1,0 +1,1 @@
+//! Wasm components: the engine, its limits, and the host side of every interface served.

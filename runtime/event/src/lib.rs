@@ -1,0 +1,1 @@
+//! The values of Whirlwind: events, topics, topic filters and their encodings.

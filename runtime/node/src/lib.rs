@@ -1,0 +1,1 @@
+//! A running app: its manifest, its supervision tree, its doors.
