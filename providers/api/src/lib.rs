@@ -1,1 +1,32 @@
-//! What a provider is: the traits, their memory fakes and their conformance suites.
+//! What a key-value provider is: the traits, the limits they share, a store in memory and one
+//! conformance suite for every store.
+//!
+//! - [`key_value`]: [`KeyValue`], a store of named buckets, and [`Bucket`], what a component is linked to
+//! - [`limits`]: how long a key and how large a value, a batch or a page may be, and the checks of it
+//! - [`error`]: [`Error`], the one error of both traits
+//! - [`number`]: how [`Bucket::increment`] stores a number
+//! - [`memory`]: [`MemoryKeyValue`], the fake beside every real store, and a provider in its own right
+//! - `conformance` (feature of the same name): the tests which every store passes
+//!
+//! # Errors
+//!
+//! An operation that fails changed nothing, and its error may be shown to the component that asked:
+//! it names keys, sizes and limits, never a path of the host or a value. A provider never panics; what
+//! its backend throws becomes an [`Error`].
+//!
+//! # What this crate knows nothing of
+//!
+//! Components, links and permissions: whoever holds a [`Bucket`] may do all with it. Events, mailboxes
+//! and supervision. Any backend.
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod error;
+pub mod key_value;
+pub mod limits;
+pub mod memory;
+pub mod number;
+
+pub use error::Error;
+pub use key_value::{Bucket, KeyValue, Keys};
+pub use memory::MemoryKeyValue;

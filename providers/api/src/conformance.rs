@@ -1,0 +1,1 @@
+//! The tests which every store passes.
