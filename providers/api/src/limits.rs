@@ -7,20 +7,21 @@ use crate::Error;
 /// Bytes in a bucket's name. A name is written in a manifest, where this is more than anybody types.
 pub const MAX_BUCKET_NAME: usize = 256;
 
-/// Bytes in a key. A page of [`KEYS_PER_PAGE`] such keys is under 4 MiB, and a key stays far smaller
-/// than the pages of the tree that a store keeps it in.
-pub const MAX_KEY: usize = 4 * 1024;
+/// Bytes in a key, as in S3. A page of [`KEYS_PER_PAGE`] such keys is under 1 MiB, and an inner page of
+/// sled's tree, which has up to 256 of them, under 256 KiB.
+pub const MAX_KEY: usize = 1024;
 
-/// Bytes in a value.
-pub const MAX_VALUE: usize = 8 * 1024 * 1024;
+/// Bytes in a value, as in NATS. A leaf of sled's tree is read and written as a whole and has up to 16
+/// of them: 16 MiB, as [`MAX_BATCH_BYTES`].
+pub const MAX_VALUE: usize = 1024 * 1024;
 
 /// Keys in one batch. As many as in a page, so that a page can be read or deleted with one batch.
 pub const MAX_BATCH_KEYS: usize = KEYS_PER_PAGE;
 
-/// Bytes of keys and values that one batch carries or is answered: two of the largest values. A call
+/// Bytes of keys and values that one batch carries or is answered: 16 of the largest values. A call
 /// holds them at most twice, once here and once on its way into a component, which is half of the
 /// 64 MiB that host calls may cost the host.
-pub const MAX_BATCH_BYTES: usize = 2 * MAX_VALUE;
+pub const MAX_BATCH_BYTES: usize = 16 * MAX_VALUE;
 
 /// Keys in one page of a listing. See [`MAX_KEY`] for what that is in bytes.
 pub const KEYS_PER_PAGE: usize = 1000;
