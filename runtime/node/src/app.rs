@@ -8,17 +8,28 @@
 //! A component's file is not looked at here: manifest errors come before component errors, see
 //! [`App::missing_components`].
 
+mod check;
+mod defaults;
+mod paths;
 mod secret;
+mod tree;
+mod variables;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
 use whirlwind_event::{Topic, TopicFilter};
 
-use crate::manifest::{Isolation, Overflow, Restart, Strategy};
+use crate::manifest::{
+    self, Isolation, Manifest, ManifestError, Overflow, Restart, Source, Strategy,
+};
 
+use check::Origin;
+
+pub use paths::{MissingComponent, PathError, under};
 pub use secret::Secret;
+pub use variables::Variables;
 
 /// A whole app, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -192,4 +203,95 @@ pub struct TopicRule {
     pub max_event: Option<u64>,
     /// Where dead letters are published as well.
     pub dead_letter: Option<Topic>,
+}
+
+impl App {
+    /// Reads the manifest at `path`, or the one in the folder `path`.
+    ///
+    /// # Errors
+    /// There is none, it cannot be read, or something in it is wrong.
+    pub fn load(path: &Path, variables: &Variables) -> Result<Self, ManifestError> {
+        let file = manifest::locate(path)?;
+        let text = manifest::read(&file)?;
+        let absolute = path::absolute(&file).unwrap_or_else(|_| file.clone());
+        let folder = absolute.parent().map(Path::to_owned).unwrap_or_default();
+        let name = file.display().to_string();
+        let source = Source::parse(&name, &text)?;
+        let origin = Origin {
+            manifest: Some(absolute),
+            folder,
+        };
+        check::app(&source, origin, variables)
+    }
+
+    /// Takes a manifest made in code, as if its file lay in `folder`.
+    ///
+    /// It is written out and read back, so it goes through the same door as a file and its errors show the line that
+    /// a file would have. `${..}` means what it means in a file.
+    ///
+    /// # Errors
+    /// Something in it is wrong.
+    pub fn from_manifest(
+        manifest: &Manifest,
+        folder: &Path,
+        variables: &Variables,
+    ) -> Result<Self, ManifestError> {
+        let text = toml::to_string(manifest).map_err(|error| {
+            ManifestError::one(
+                format!("the manifest cannot be written as TOML: {error}"),
+                "correct the value",
+            )
+        })?;
+        let source = Source::parse("manifest", &text)?;
+        let origin = Origin {
+            manifest: None,
+            folder: path::absolute(folder).unwrap_or_else(|_| folder.to_owned()),
+        };
+        check::app(&source, origin, variables)
+    }
+
+    /// The largest event that may be published on a topic, in bytes: what the most specific rule that has a size says.
+    pub fn max_event(&self, topic: &Topic) -> u64 {
+        let sizes = self.rules(topic).find_map(|rule| rule.max_event);
+        sizes.unwrap_or(defaults::MAX_EVENT)
+    }
+
+    /// Where dead letters of a topic are published as well: what the most specific rule that has one says.
+    pub fn dead_letter(&self, topic: &Topic) -> Option<&Topic> {
+        self.rules(topic).find_map(|rule| rule.dead_letter.as_ref())
+    }
+
+    fn rules(&self, topic: &Topic) -> impl Iterator<Item = &TopicRule> {
+        self.topics
+            .iter()
+            .filter(move |rule| rule.filter.matches(topic))
+    }
+}
+
+impl Actor {
+    /// Whether its allow-list has the topic. The topics of the system are on nobody's.
+    pub fn may_publish(&self, topic: &Topic) -> bool {
+        !topic.is_system() && self.publish.iter().any(|filter| filter.matches(topic))
+    }
+}
+
+impl Supervisor {
+    /// Stands where there is no tree, until the problems are handed out instead of the app.
+    fn empty() -> Self {
+        Self {
+            name: String::new(),
+            strategy: Strategy::default(),
+            intensity: Intensity {
+                max_restarts: defaults::MAX_RESTARTS,
+                within: defaults::WITHIN,
+            },
+            backoff: Backoff {
+                min: defaults::RESTART_MIN,
+                max: defaults::RESTART_MAX,
+                jitter: defaults::JITTER,
+            },
+            restart: Restart::default(),
+            children: Vec::new(),
+        }
+    }
 }

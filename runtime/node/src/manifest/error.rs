@@ -4,10 +4,15 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::hint;
+
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 
 /// How many problems are printed; the rest is counted.
 const SHOWN: usize = 20;
+
+/// How many problems are kept: five times what is printed is more than anybody mends in one go.
+const KEPT: usize = 100;
 
 /// How much of a line is printed around the place, in characters.
 const LINE: usize = 100;
@@ -19,6 +24,7 @@ const LINE: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestError {
     problems: Vec<Problem>,
+    more: usize,
 }
 
 /// One thing that is wrong.
@@ -47,7 +53,7 @@ pub struct Place {
 }
 
 impl ManifestError {
-    /// The problems, in the order of the file; at least one.
+    /// The problems in the order of the file: at least one, at most a hundred.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -59,6 +65,7 @@ impl ManifestError {
                 help: Some(help.into()),
                 place: None,
             }],
+            more: 0,
         }
     }
 }
@@ -73,7 +80,7 @@ impl fmt::Display for ManifestError {
             }
             problem.report(f)?;
         }
-        match self.problems.len().saturating_sub(SHOWN) {
+        match self.problems.len().saturating_sub(SHOWN) + self.more {
             0 => Ok(()),
             more => write!(f, "\n\nand {more} more"),
         }
@@ -117,7 +124,7 @@ impl Problem {
 }
 
 impl Place {
-    pub(crate) fn new(file: &str, text: &Arc<str>, span: Range<usize>) -> Self {
+    fn new(file: &str, text: &Arc<str>, span: Range<usize>) -> Self {
         // A span at the end of the text, or one inside a character, must not be able to hurt.
         let start = floor(text, span.start);
         let end = floor(text, span.end).max(start);
@@ -205,32 +212,67 @@ pub(crate) fn quoted(name: &str) -> String {
 }
 
 /// Problems being gathered.
-#[derive(Debug, Default)]
-pub(crate) struct Problems(Vec<Problem>);
+///
+/// A place is a span until the end: counting lines for a hundred thousand problems would take minutes.
+#[derive(Debug)]
+pub(crate) struct Problems {
+    file: String,
+    text: Arc<str>,
+    found: Vec<(Option<Range<usize>>, String, String)>,
+    hints: usize,
+}
 
 impl Problems {
+    pub(crate) fn new(file: &str, text: Arc<str>) -> Self {
+        Self {
+            file: file.to_owned(),
+            text,
+            found: Vec::new(),
+            hints: 0,
+        }
+    }
+
     pub(crate) fn push(
         &mut self,
-        place: Option<Place>,
+        span: Option<Range<usize>>,
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.0.push(Problem {
-            message: message.into(),
-            help: Some(help.into()),
-            place,
-        });
+        self.found.push((span, message.into(), help.into()));
+    }
+
+    /// What to say of a name that is not known: see [`hint`](hint::hint). Past what is kept it is not worth its time.
+    pub(crate) fn hint<'n>(
+        &mut self,
+        name: &str,
+        known: impl IntoIterator<Item = &'n str>,
+        all: &str,
+    ) -> String {
+        self.hints += 1;
+        if self.hints > KEPT {
+            return "see docs/manifest.md".to_owned();
+        }
+        hint::hint(name, known, all)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.found.is_empty()
     }
 
     /// The problems in the order of the file.
     pub(crate) fn into_error(mut self) -> ManifestError {
-        self.0
-            .sort_by_key(|problem| problem.place.as_ref().map_or(0, |place| place.span.start));
-        ManifestError { problems: self.0 }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.found
+            .sort_by_key(|(span, ..)| span.as_ref().map_or(0, |span| span.start));
+        let more = self.found.len().saturating_sub(KEPT);
+        let problem = |(span, message, help): (Option<Range<usize>>, String, String)| Problem {
+            message,
+            help: Some(help),
+            place: span.map(|span| Place::new(&self.file, &self.text, span)),
+        };
+        ManifestError {
+            problems: self.found.into_iter().take(KEPT).map(problem).collect(),
+            more,
+        }
     }
 }
 

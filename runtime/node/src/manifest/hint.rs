@@ -1,10 +1,12 @@
 //! Nearest known names.
 
+use super::error::quoted;
+
 /// Names longer than this are not typing errors of ours, and comparing them would cost.
 const LONGEST: usize = 64;
 
 /// The known name that was probably meant.
-pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     if name.is_empty() || name.len() > LONGEST {
         return None;
     }
@@ -22,23 +24,22 @@ pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// What to say of a name that is not known: the nearest, else all there are.
-pub(crate) fn hint<'n>(
-    name: &str,
-    known: impl IntoIterator<Item = &'n str> + Clone,
-    all: &str,
-) -> String {
-    if let Some(near) = nearest(name, known.clone()) {
-        return format!("did you mean `{near}`?");
+/// What to say of a name that is not known: the nearest one, else what `all` there are.
+pub(super) fn hint<'n>(name: &str, known: impl IntoIterator<Item = &'n str>, all: &str) -> String {
+    /// More names than anybody gives, and few enough to compare with each.
+    const COMPARED: usize = 1000;
+    const LISTED: usize = 20;
+    let mut known: Vec<&str> = known.into_iter().take(COMPARED).collect();
+    if let Some(near) = nearest(name, known.iter().copied()) {
+        return format!("did you mean {}?", quoted(near));
     }
-    let mut names: Vec<&str> = known.into_iter().collect();
-    names.sort_unstable();
-    let more = names.len().saturating_sub(20);
-    names.truncate(20);
-    match (names.is_empty(), more) {
-        (true, _) => format!("there are no {all}"),
-        (false, 0) => format!("{all}: {}", names.join(", ")),
-        (false, more) => format!("{all}: {} and {more} more", names.join(", ")),
+    known.sort_unstable();
+    let more = if known.len() > LISTED { ", .." } else { "" };
+    let listed: Vec<String> = known.iter().take(LISTED).map(|name| quoted(name)).collect();
+    if listed.is_empty() {
+        format!("there are no {all}")
+    } else {
+        format!("{all}: {}{more}", listed.join(", "))
     }
 }
 

@@ -8,7 +8,6 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Problems, quoted};
-use super::hint::hint;
 use super::source::{At, Source};
 use super::units::{ByteSize, TimeSpan, UnitError};
 
@@ -143,7 +142,7 @@ impl<'w, 't> Walk<'w, 't> {
                 };
                 let place = match &at {
                     Some(at) => self.source.key(at),
-                    None => Some(self.source.span(0..0)),
+                    None => Some(0..0),
                 };
                 self.problems.push(
                     place,
@@ -169,8 +168,8 @@ impl<'w, 't> Walk<'w, 't> {
             ("key", "known keys")
         };
         let message = format!("unknown {what} {} in {}", quoted(name), table_name(table));
-        self.problems
-            .push(self.source.key(&here), message, hint(name, names, all));
+        let help = self.problems.hint(name, names, all);
+        self.problems.push(self.source.key(&here), message, help);
     }
 
     /// One of a few words.
@@ -191,8 +190,8 @@ impl<'w, 't> Walk<'w, 't> {
             Some(text) if words.clone().any(|word| word == text) => {}
             Some(text) => {
                 let message = format!("{} is no {}", quoted(text), at.describe());
-                self.problems
-                    .push(self.source.value(&at), message, hint(text, words, "known"));
+                let help = self.problems.hint(text, words, "known");
+                self.problems.push(self.source.value(&at), message, help);
             }
             None => {
                 let known: Vec<&str> = words.collect();

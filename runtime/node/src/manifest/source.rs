@@ -3,13 +3,14 @@
 //! A check names what it looks at by its path ([`At`]), `actor.decode.subscribe[1]`; the source knows where that
 //! stands. So the types of the manifest carry no places, and a manifest made in code is checked by the same checks.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Deserialize as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ManifestError, Place, Problems, quoted};
+use super::error::{ManifestError, Problems, quoted};
 use super::file::{MAX_MANIFEST, too_large};
 use super::{Manifest, shape};
 
@@ -121,10 +122,9 @@ impl<'t> Source<'t> {
                 tree,
             }),
             Err(error) => {
-                let mut problems = Problems::default();
-                let place = error.span().map(|span| Place::new(file, &shared, span));
+                let mut problems = Problems::new(file, shared);
                 problems.push(
-                    place,
+                    error.span(),
                     format!("this is not TOML: {}", error.message()),
                     help_for(error.message()),
                 );
@@ -135,15 +135,18 @@ impl<'t> Source<'t> {
 
     /// The manifest in the types, after keys and types are checked.
     pub(crate) fn manifest(&self) -> Result<Manifest, ManifestError> {
-        let mut problems = Problems::default();
+        let mut problems = self.problems();
         shape::check(self, &mut problems);
         if !problems.is_empty() {
             return Err(problems.into_error());
         }
         Manifest::deserialize(toml::Deserializer::from(self.tree.clone())).map_err(|error| {
             // What the shape check let through and the types refuse.
-            let place = error.span().map(|span| self.span(span));
-            problems.push(place, error.message(), "docs/manifest.md lists every key");
+            problems.push(
+                error.span(),
+                error.message(),
+                "docs/manifest.md lists every key",
+            );
             problems.into_error()
         })
     }
@@ -152,21 +155,22 @@ impl<'t> Source<'t> {
         self.tree.get_ref()
     }
 
-    pub(super) fn span(&self, span: std::ops::Range<usize>) -> Place {
-        Place::new(self.file, &self.text, span)
+    /// To gather what is wrong with it.
+    pub(crate) fn problems(&self) -> Problems {
+        Problems::new(self.file, Arc::clone(&self.text))
     }
 
     /// Where the value stands; of what is not written, the nearest thing around it that is.
-    pub(crate) fn value(&self, at: &At<'_>) -> Option<Place> {
+    pub(crate) fn value(&self, at: &At<'_>) -> Option<Range<usize>> {
         self.find(at, false)
     }
 
     /// Where the key stands, of a table its header.
-    pub(crate) fn key(&self, at: &At<'_>) -> Option<Place> {
+    pub(crate) fn key(&self, at: &At<'_>) -> Option<Range<usize>> {
         self.find(at, true)
     }
 
-    fn find(&self, at: &At<'_>, want_key: bool) -> Option<Place> {
+    fn find(&self, at: &At<'_>, want_key: bool) -> Option<Range<usize>> {
         let mut found = None;
         let mut table = Some(self.tree.get_ref());
         let mut array = None;
@@ -195,7 +199,7 @@ impl<'t> Source<'t> {
             table = value.get_ref().as_table();
             array = value.get_ref().as_array();
         }
-        found.map(|span| self.span(span))
+        found
     }
 }
 

@@ -75,7 +75,7 @@ fn write(f: &mut fmt::Formatter<'_>, value: u64, units: &[(&str, u64)]) -> fmt::
     let unit = units
         .iter()
         .rev()
-        .find(|(_, factor)| value >= *factor && value % factor == 0);
+        .find(|(_, factor)| value >= *factor && value.is_multiple_of(*factor));
     match unit.or_else(|| units.first()) {
         Some((name, factor)) => write!(f, "{}{name}", value / factor),
         None => write!(f, "{value}"),
