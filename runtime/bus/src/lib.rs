@@ -1,1 +1,35 @@
 //! Mailboxes, and the table of who subscribes to what.
+//!
+//! An event enters through [`Bus::publish`] (from a door) or through a [`Reservation`] (from a running turn), lies in the
+//! [`Mailbox`] of each subscriber as an [`Envelope`], is read by one [`Lease`] and ends there: handled, dead-lettered,
+//! or dropped and counted. Nothing in this crate waits on the way in: [`Bus`] is a table, not a task.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`bus`](Bus) | the table: publish, reserve, subscribe, observe, wait until idle |
+//! | [`envelope`](Envelope) | what lies in a mailbox |
+//! | [`mailbox`](Mailbox) | the sending end, [`Capacity`], [`Overflow`], [`Place`] |
+//! | [`inbox`](Inbox) | the receiving end and the [`Lease`] of one incarnation |
+//! | [`settlement`](Settlement) | the counted acknowledgement token of a door |
+//! | [`dead_letters`](DeadLetters) | events that could not be handled, with their cause |
+//! | [`rules`](TopicRules) | what holds for single topics: size limit, dead-letter topic |
+//!
+//! Errors give the envelope back ([`Refusal`]) or name the mailbox that is full ([`MailboxFull`]). This crate knows nothing of
+//! components, supervision or providers: a worker that dies drops its lease, and the lease keeps the event for the next one.
+
+mod bus;
+mod dead_letters;
+mod envelope;
+mod inbox;
+mod load;
+mod mailbox;
+mod rules;
+mod settlement;
+
+pub use bus::{Bus, Delivery, Refusal, Reservation};
+pub use dead_letters::{DeadLetter, DeadLetterLimits, DeadLetters, Reason};
+pub use envelope::Envelope;
+pub use inbox::{Inbox, Lease, SlotTaken};
+pub use mailbox::{Capacity, Mailbox, MailboxFull, MailboxSpec, Overflow, Place, Stats};
+pub use rules::{DEFAULT_MAX_EVENT, TopicRule, TopicRules};
+pub use settlement::{Settled, Settlement, Verdict};

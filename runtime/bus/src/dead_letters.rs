@@ -1,0 +1,196 @@
+//! Events that could not be handled, with their cause.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use whirlwind_event::{Event, Topic};
+
+use crate::Envelope;
+
+/// The longest cause kept with a dead letter: room for a trap with its backtrace.
+const MAX_ERROR: usize = 8 * 1024;
+
+/// An event that ended without being handled.
+#[derive(Clone, Debug)]
+pub struct DeadLetter {
+    /// Counted per node, from 1; never used twice.
+    pub id: u64,
+    /// The topic it was published on.
+    pub topic: Topic,
+    /// Who could not handle it.
+    pub actor: Arc<str>,
+    /// Why it is here.
+    pub reason: Reason,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The last failure in words, with the trap's text where there was one.
+    pub error: String,
+    /// When it was recorded.
+    pub at: SystemTime,
+    /// The event itself.
+    pub event: Arc<Event>,
+}
+
+/// Why an event became a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Every attempt failed.
+    MaxDeliver,
+    /// The handler refused it.
+    Rejected,
+    /// The mailbox was full and its overflow is [`Overflow::DeadLetter`](crate::Overflow::DeadLetter), or the event could never fit.
+    MailboxFull,
+    /// More turns lay behind it than `max_hops` allows: a loop.
+    MaxHops,
+}
+
+impl Reason {
+    /// The word that listings use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxDeliver => "max-deliver",
+            Self::Rejected => "rejected",
+            Self::MailboxFull => "mailbox-full",
+            Self::MaxHops => "max-hops",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How many dead letters are kept. Past either bound the oldest is pushed out and counted.
+#[derive(Clone, Copy, Debug)]
+pub struct DeadLetterLimits {
+    /// How many.
+    pub count: usize,
+    /// Of what size together, in bytes.
+    pub bytes: usize,
+}
+
+impl Default for DeadLetterLimits {
+    /// 10,000 letters in 64 MiB: four mailboxes' worth of bytes, ten of events.
+    fn default() -> Self {
+        Self {
+            count: 10_000,
+            bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// The dead letters of a node, kept in memory.
+#[derive(Debug)]
+pub struct DeadLetters {
+    limits: DeadLetterLimits,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    letters: VecDeque<DeadLetter>,
+    bytes: usize,
+    recorded: u64,
+    pushed_out: u64,
+}
+
+impl DeadLetters {
+    /// An empty box.
+    pub fn new(limits: DeadLetterLimits) -> Self {
+        Self {
+            limits,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Records `envelope` and ends its delivery; answers the letter's id.
+    pub(crate) fn record(
+        &self,
+        envelope: Envelope,
+        actor: Arc<str>,
+        reason: Reason,
+        mut error: String,
+    ) -> u64 {
+        if error.len() > MAX_ERROR {
+            error.truncate(error.floor_char_boundary(MAX_ERROR));
+            error.push_str("...");
+        }
+        let mut kept = self.lock();
+        kept.recorded += 1;
+        let letter = DeadLetter {
+            id: kept.recorded,
+            topic: envelope.topic.clone(),
+            actor,
+            reason,
+            attempts: envelope.attempt,
+            error,
+            at: SystemTime::now(),
+            event: Arc::clone(&envelope.event),
+        };
+        let id = letter.id;
+        kept.bytes += size(&letter);
+        kept.letters.push_back(letter);
+        while kept.letters.len() > self.limits.count || kept.bytes > self.limits.bytes {
+            let Some(oldest) = kept.letters.pop_front() else {
+                break;
+            };
+            kept.bytes -= size(&oldest);
+            kept.pushed_out += 1;
+        }
+        drop(kept);
+        envelope.settle();
+        id
+    }
+
+    /// All that are kept, oldest first.
+    pub fn list(&self) -> Vec<DeadLetter> {
+        self.lock().letters.iter().cloned().collect()
+    }
+
+    /// One of them.
+    pub fn get(&self, id: u64) -> Option<DeadLetter> {
+        self.lock().letters.iter().find(|l| l.id == id).cloned()
+    }
+
+    /// Takes one out, to deliver it again or to forget it.
+    pub fn take(&self, id: u64) -> Option<DeadLetter> {
+        let mut kept = self.lock();
+        let place = kept.letters.iter().position(|l| l.id == id)?;
+        let letter = kept.letters.remove(place)?;
+        kept.bytes -= size(&letter);
+        Some(letter)
+    }
+
+    /// How many are kept now.
+    pub fn len(&self) -> usize {
+        self.lock().letters.len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many were recorded since the start.
+    pub fn recorded(&self) -> u64 {
+        self.lock().recorded
+    }
+
+    /// How many a full box pushed out since the start.
+    pub fn pushed_out(&self) -> u64 {
+        self.lock().pushed_out
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        // Nothing in here panics between two changes that belong together.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn size(letter: &DeadLetter) -> usize {
+    letter.event.size() + letter.error.len()
+}

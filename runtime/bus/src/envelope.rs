@@ -1,0 +1,81 @@
+//! What lies in a mailbox.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use whirlwind_event::{Event, Topic};
+
+use crate::Settlement;
+
+/// An event on its way to one subscriber: the event itself is shared, the rest is this delivery's own.
+#[derive(Debug)]
+pub struct Envelope {
+    /// The concrete topic it was published on.
+    pub topic: Topic,
+    /// The event.
+    pub event: Arc<Event>,
+    /// Which delivery this is, counted from 1. A trap or a failed turn raises it; a kill or a group restart does not.
+    pub attempt: u32,
+    /// How many turns lie between this event and the door or timer that began the chain.
+    pub hops: u32,
+    /// When the mailbox took it.
+    pub accepted_at: Instant,
+    settlement: Option<Settlement>,
+}
+
+impl Envelope {
+    /// A first delivery, with no hops behind it and nobody waiting for its end.
+    pub fn new(topic: Topic, event: Arc<Event>) -> Self {
+        Self {
+            topic,
+            event,
+            attempt: 1,
+            hops: 0,
+            accepted_at: Instant::now(),
+            settlement: None,
+        }
+    }
+
+    /// The same, after `hops` turns.
+    pub fn after_hops(mut self, hops: u32) -> Self {
+        self.hops = hops;
+        self
+    }
+
+    /// The same, holding a share of what a door owes.
+    pub fn holding(mut self, settlement: Option<Settlement>) -> Self {
+        self.settlement = settlement;
+        self
+    }
+
+    /// The share this envelope holds, for the events its turn causes.
+    pub fn settlement(&self) -> Option<&Settlement> {
+        self.settlement.as_ref()
+    }
+
+    /// Ends this delivery in good order.
+    pub fn settle(self) {
+        if let Some(settlement) = self.settlement {
+            settlement.settle();
+        }
+    }
+
+    /// What it counts for against a mailbox's bytes.
+    pub fn size(&self) -> usize {
+        self.event.size()
+    }
+
+    /// A copy for one more subscriber. An observer's holds no share: it holds up nobody's acknowledgement.
+    pub(crate) fn copy(&self, observer: bool) -> Self {
+        let settlement = match observer {
+            true => None,
+            false => self.settlement.clone(),
+        };
+        Self {
+            topic: self.topic.clone(),
+            event: Arc::clone(&self.event),
+            settlement,
+            ..*self
+        }
+    }
+}

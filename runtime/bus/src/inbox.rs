@@ -1,0 +1,206 @@
+//! The receiving end of a mailbox, and one incarnation's right to read it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::mailbox::Shared;
+use crate::{Bus, Envelope, Reason, Stats};
+
+/// The receiving end: held by the running app above the actor, so that it outlives every kind of restart. Clones share it.
+#[derive(Clone)]
+pub struct Inbox {
+    shared: Arc<Shared>,
+    slots: Arc<Mutex<HashMap<usize, Slot>>>,
+}
+
+/// What a worker's place at the inbox holds while nobody, or somebody, reads.
+enum Slot {
+    Leased,
+    Left(InHand),
+}
+
+/// An envelope taken from the queue and not yet ended.
+struct InHand {
+    envelope: Envelope,
+    not_before: Option<Instant>,
+}
+
+/// One incarnation's right to read, one event at a time.
+///
+/// A lease that is dropped with an event in hand leaves it in its worker's slot, and the next lease of that slot reads it
+/// first: a queue cannot push to its front. A task that is aborted in mid-call therefore loses nothing and raises no attempt.
+pub struct Lease {
+    inbox: Inbox,
+    worker: usize,
+    in_hand: Option<InHand>,
+}
+
+/// A worker's slot was asked for while an earlier incarnation still reads from it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("slot {worker} of the mailbox of `{name}` is still leased to an earlier incarnation")]
+pub struct SlotTaken {
+    /// Whose mailbox.
+    pub name: Arc<str>,
+    /// Which worker.
+    pub worker: usize,
+}
+
+impl Inbox {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            slots: Arc::default(),
+        }
+    }
+
+    /// Whose mailbox this is.
+    pub fn name(&self) -> &Arc<str> {
+        &self.shared.name
+    }
+
+    /// What the mailbox has seen, and what lies in it now.
+    pub fn stats(&self) -> Stats {
+        self.shared.stats()
+    }
+
+    /// The right to read as worker number `worker`.
+    pub fn lease(&self, worker: usize) -> Result<Lease, SlotTaken> {
+        let in_hand = match self.slots().insert(worker, Slot::Leased) {
+            None => None,
+            Some(Slot::Left(in_hand)) => Some(in_hand),
+            Some(Slot::Leased) => {
+                return Err(SlotTaken {
+                    name: Arc::clone(&self.shared.name),
+                    worker,
+                });
+            }
+        };
+        Ok(Lease {
+            inbox: self.clone(),
+            worker,
+            in_hand,
+        })
+    }
+
+    /// How many events are here that have not ended: waiting in the queue, or left in a slot.
+    pub fn unfinished(&self) -> usize {
+        let left = self.slots();
+        let left = left.values().filter(|s| matches!(s, Slot::Left(_)));
+        self.shared.receiver.len() + left.count()
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<usize, Slot>> {
+        // Nothing in here panics between two changes that belong together.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lease {
+    /// The event to handle: the one in hand, once its backoff is over, or else the next of the queue. Waits for it.
+    ///
+    /// Dropping this future loses nothing: an event leaves the queue only into the lease's hand.
+    pub async fn next(&mut self) -> &Envelope {
+        let in_hand = match self.in_hand.take() {
+            Some(in_hand) => in_hand,
+            None => self.receive().await,
+        };
+        let in_hand = self.in_hand.insert(in_hand);
+        if let Some(at) = in_hand.not_before {
+            sleep_until(at).await;
+            in_hand.not_before = None;
+        }
+        &in_hand.envelope
+    }
+
+    /// Ends the event in hand: handled.
+    pub fn handled(&mut self) {
+        if let Some(in_hand) = self.in_hand.take() {
+            count(&self.inbox.shared.counters.handled);
+            in_hand.envelope.settle();
+            self.inbox.shared.ended();
+        }
+    }
+
+    /// Keeps the event in hand for one attempt more, not before `at`.
+    pub fn retry(&mut self, at: Instant) {
+        if let Some(in_hand) = &mut self.in_hand {
+            count(&self.inbox.shared.counters.failed);
+            count(&self.inbox.shared.counters.retried);
+            in_hand.envelope.attempt += 1;
+            in_hand.not_before = Some(at);
+        }
+    }
+
+    /// Keeps the event in hand, to be handled again at once by an instance that has not seen it. No attempt is counted.
+    pub fn again(&mut self) {
+        if let Some(in_hand) = &mut self.in_hand {
+            in_hand.not_before = None;
+        }
+    }
+
+    /// Ends the event in hand: a dead letter. Answers its id.
+    pub fn dead_letter(&mut self, bus: &Bus, reason: Reason, error: String) -> Option<u64> {
+        let in_hand = self.in_hand.take()?;
+        let shared = &self.inbox.shared;
+        count(&shared.counters.failed);
+        count(&shared.counters.dead);
+        let id = bus.dead_letter(in_hand.envelope, Arc::clone(&shared.name), reason, error);
+        shared.ended();
+        Some(id)
+    }
+
+    /// The event in hand, if there is one.
+    pub fn in_hand(&self) -> Option<&Envelope> {
+        self.in_hand.as_ref().map(|in_hand| &in_hand.envelope)
+    }
+
+    async fn receive(&self) -> InHand {
+        let shared = &self.inbox.shared;
+        let received = match shared.receiver.try_recv() {
+            Ok(envelope) => Ok(envelope),
+            Err(_) => shared.receiver.recv_async().await,
+        };
+        let Ok(envelope) = received else {
+            // The queue closes only with the last `Shared`, one of which is ours.
+            return std::future::pending().await;
+        };
+        shared.release(envelope.size());
+        InHand {
+            envelope,
+            not_before: None,
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut slots = self.inbox.slots();
+        match self.in_hand.take() {
+            Some(in_hand) => slots.insert(self.worker, Slot::Left(in_hand)),
+            None => slots.remove(&self.worker),
+        };
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").field("name", self.name()).finish()
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("name", self.inbox.name())
+            .field("worker", &self.worker)
+            .finish()
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,350 @@
+//! The sending end of a mailbox: who gets in, and what happens when it is full.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::Notify;
+
+use crate::bus::Drain;
+use crate::load::{self, Load};
+use crate::{Envelope, Inbox};
+
+/// A number of events, and of bytes together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// How many events.
+    pub events: usize,
+    /// Of what size together.
+    pub bytes: usize,
+}
+
+impl Default for Capacity {
+    /// 1024 events in 16 MiB: sixteen of the largest events, or a thousand of 16 KiB.
+    fn default() -> Self {
+        Self {
+            events: 1024,
+            bytes: 16 * 1024 * 1024,
+        }
+    }
+}
+
+impl fmt::Display for Capacity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} events, {} bytes", self.events, self.bytes)
+    }
+}
+
+/// What a mailbox full by count or by bytes does with one event more.
+///
+/// | policy | from inside | from a door |
+/// |---|---|---|
+/// | `Reject` | the publish fails at once | refused from three quarters on: the door waits, which leaves the inside headroom |
+/// | `DropOldest` | the oldest event goes and is counted | the same |
+/// | `DropNewest` | the new event goes and is counted | the same |
+/// | `DeadLetter` | the new event becomes a dead letter | the same |
+///
+/// There is no `Block`: two full actors that publish to each other would wait for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// Refuse; the publisher decides.
+    #[default]
+    Reject,
+    /// Keep what is new.
+    DropOldest,
+    /// Keep what is old.
+    DropNewest,
+    /// Keep both, the new one among the dead letters.
+    DeadLetter,
+}
+
+/// What a mailbox is made from.
+#[derive(Clone, Debug)]
+pub struct MailboxSpec {
+    /// The actor or door it belongs to, as errors and listings name it.
+    pub name: Arc<str>,
+    /// How much lies in it at most.
+    pub capacity: Capacity,
+    /// What happens past that.
+    pub overflow: Overflow,
+}
+
+/// The sending end of a mailbox; clones share it.
+#[derive(Clone, Debug)]
+pub struct Mailbox(Arc<Shared>);
+
+/// What the two ends share. The receiver is here too, so that the queue outlives every reader and so that
+/// [`Overflow::DropOldest`] can take from the front.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) name: Arc<str>,
+    pub(crate) capacity: Capacity,
+    pub(crate) overflow: Overflow,
+    pub(crate) sender: flume::Sender<Envelope>,
+    pub(crate) receiver: flume::Receiver<Envelope>,
+    pub(crate) load: Load,
+    pub(crate) room: Notify,
+    pub(crate) counters: Counters,
+    pub(crate) drain: Arc<Drain>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) accepted: AtomicU64,
+    pub(crate) ended: AtomicU64,
+    pub(crate) handled: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) retried: AtomicU64,
+    pub(crate) dead: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+}
+
+/// What a mailbox has seen since the node started, and what lies in it now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Events waiting now, places reserved by running turns included.
+    pub depth: usize,
+    /// Events it took.
+    pub accepted: u64,
+    /// Turns that ended well.
+    pub handled: u64,
+    /// Turns that did not.
+    pub failed: u64,
+    /// Deliveries that were tried again.
+    pub retried: u64,
+    /// Events that ended as dead letters.
+    pub dead: u64,
+    /// Events that a dropping overflow ended.
+    pub dropped: u64,
+}
+
+/// A publish from inside met a full mailbox that rejects.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the mailbox of `{name}` is full ({capacity})")]
+pub struct MailboxFull {
+    /// Whose mailbox.
+    pub name: Arc<str>,
+    /// Its capacity.
+    pub capacity: Capacity,
+}
+
+/// Room in a mailbox for one event. Dropped without being filled, it is given back.
+#[derive(Debug)]
+pub struct Place {
+    mailbox: Mailbox,
+    bytes: usize,
+    held: bool,
+}
+
+/// Where an event came from, as far as room in a mailbox goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Door,
+    Inside,
+}
+
+/// What filling a place came to.
+pub(crate) enum Filled {
+    Queued,
+    /// The overflow policy dropped an event (this or an older one), and counted it.
+    Dropped,
+    /// The overflow policy wants this event among the dead letters.
+    DeadLetter(Envelope),
+}
+
+impl Mailbox {
+    pub(crate) fn new(spec: MailboxSpec, drain: Arc<Drain>) -> (Self, Inbox) {
+        let capacity = Capacity {
+            events: spec.capacity.events.clamp(1, load::MAX.events),
+            bytes: spec.capacity.bytes.clamp(1, load::MAX.bytes),
+        };
+        let (sender, receiver) = flume::bounded(capacity.events);
+        let shared = Arc::new(Shared {
+            name: spec.name,
+            capacity,
+            overflow: spec.overflow,
+            sender,
+            receiver,
+            load: Load::default(),
+            room: Notify::new(),
+            counters: Counters::default(),
+            drain,
+        });
+        (Self(Arc::clone(&shared)), Inbox::new(shared))
+    }
+
+    /// Whose mailbox this is.
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    /// What it has seen, and what lies in it now.
+    pub fn stats(&self) -> Stats {
+        self.0.stats()
+    }
+
+    /// Room for one event of `bytes`, or the news that there is none. A lossy overflow always has room: what must go is
+    /// decided when the place is filled, since a turn that fails fills nothing.
+    pub(crate) fn reserve(&self, bytes: usize, from: Origin) -> Result<Place, MailboxFull> {
+        let held = self.0.try_hold(bytes, from);
+        if !held && self.0.overflow == Overflow::Reject {
+            return Err(self.full());
+        }
+        Ok(Place {
+            mailbox: self.clone(),
+            bytes,
+            held,
+        })
+    }
+
+    pub(crate) fn full(&self) -> MailboxFull {
+        MailboxFull {
+            name: Arc::clone(&self.0.name),
+            capacity: self.0.capacity,
+        }
+    }
+
+    /// Whether an event of `bytes` could ever fit.
+    pub(crate) fn could_fit(&self, bytes: usize) -> bool {
+        bytes <= self.0.capacity.bytes
+    }
+
+    /// Waits until a door may try an event of `bytes` again.
+    pub(crate) async fn room(&self, bytes: usize) {
+        loop {
+            let mut woken = std::pin::pin!(self.0.room.notified());
+            woken.as_mut().enable();
+            if self.0.has_room(bytes) {
+                return;
+            }
+            woken.await;
+        }
+    }
+
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Shared {
+    fn try_hold(&self, bytes: usize, from: Origin) -> bool {
+        self.load
+            .try_add(bytes, |before, after| self.fits(from, before, after))
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        let before = self.load.now();
+        let after = Capacity {
+            events: before.events + 1,
+            bytes: before.bytes + bytes,
+        };
+        self.fits(Origin::Door, before, after)
+    }
+
+    fn fits(&self, from: Origin, before: Capacity, after: Capacity) -> bool {
+        let Capacity { events, bytes } = self.capacity;
+        match from {
+            // A door stays below three quarters, but an empty mailbox takes any event that fits at all.
+            Origin::Door if self.overflow == Overflow::Reject && before.events > 0 => {
+                after.events <= events - events / 4 && after.bytes <= bytes - bytes / 4
+            }
+            Origin::Door | Origin::Inside => after.events <= events && after.bytes <= bytes,
+        }
+    }
+
+    /// Gives a place back: its event was taken out of the queue, or never came.
+    pub(crate) fn release(&self, bytes: usize) {
+        self.load.remove(bytes);
+        self.room.notify_waiters();
+    }
+
+    /// One accepted event came to its end.
+    pub(crate) fn ended(&self) {
+        // SeqCst pairs with `Bus::idle`: either it sees this event ended, or this sees that it waits.
+        self.counters.ended.fetch_add(1, Ordering::SeqCst);
+        self.drain.wake();
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            depth: self.load.now().events,
+            accepted: read(&self.counters.accepted),
+            handled: read(&self.counters.handled),
+            failed: read(&self.counters.failed),
+            retried: read(&self.counters.retried),
+            dead: read(&self.counters.dead),
+            dropped: read(&self.counters.dropped),
+        }
+    }
+
+    fn push(&self, envelope: Envelope) {
+        self.counters.accepted.fetch_add(1, Ordering::SeqCst);
+        if let Err(refused) = self.sender.try_send(envelope) {
+            // Places are never more than the queue is long, and the queue is never closed while `self` lives.
+            debug_assert!(false, "a reserved place was not free");
+            self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+            drop(refused.into_inner());
+            self.ended();
+        }
+    }
+
+    /// Takes the oldest waiting event out and counts it as dropped; false when none waits.
+    fn drop_oldest(&self) -> bool {
+        let Ok(oldest) = self.receiver.try_recv() else {
+            return false;
+        };
+        self.release(oldest.size());
+        self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        oldest.settle();
+        self.ended();
+        true
+    }
+}
+
+impl Place {
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    pub(crate) fn fill(mut self, envelope: Envelope) -> Filled {
+        let shared = &self.mailbox.0;
+        if self.held {
+            self.held = false; // the place is the queue's now; whoever takes the event out gives it back
+            shared.push(envelope);
+            return Filled::Queued;
+        }
+        match shared.overflow {
+            Overflow::DeadLetter => {
+                shared.counters.dead.fetch_add(1, Ordering::Relaxed);
+                return Filled::DeadLetter(envelope);
+            }
+            Overflow::DropOldest if self.mailbox.could_fit(self.bytes) => loop {
+                // Room may have come since the place was asked for.
+                if shared.try_hold(self.bytes, Origin::Inside) {
+                    shared.push(envelope);
+                    return Filled::Dropped;
+                }
+                if !shared.drop_oldest() {
+                    break; // all room is reserved by turns that still run: nothing older is here to drop
+                }
+            },
+            Overflow::DropOldest | Overflow::DropNewest | Overflow::Reject => {}
+        }
+        shared.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        envelope.settle();
+        Filled::Dropped
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.held {
+            self.mailbox.0.release(self.bytes);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What the tests of this crate share.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use whirlwind_bus::{
+    Bus, Capacity, DeadLetterLimits, DeadLetters, Envelope, Inbox, Mailbox, MailboxSpec, Overflow,
+    TopicRules,
+};
+use whirlwind_event::{Event, EventBuilder, Topic, TopicFilter};
+
+pub fn bus() -> Bus {
+    with_rules(TopicRules::default())
+}
+
+pub fn with_rules(rules: TopicRules) -> Bus {
+    Bus::new(rules, DeadLetters::new(DeadLetterLimits::default()))
+}
+
+pub fn topic(name: &str) -> Topic {
+    Topic::parse(name).unwrap()
+}
+
+pub fn filter(name: &str) -> TopicFilter {
+    TopicFilter::parse(name).unwrap()
+}
+
+pub fn event(id: &str, payload: usize) -> Arc<Event> {
+    let event = EventBuilder::new()
+        .id(id)
+        .source("/test")
+        .ty("test")
+        .data(vec![0_u8; payload])
+        .build();
+    Arc::new(event.unwrap())
+}
+
+pub fn envelope(on: &str, id: &str) -> Envelope {
+    Envelope::new(topic(on), event(id, 0))
+}
+
+/// A mailbox of `events` under `overflow`, subscribed to the topic of its own name.
+pub fn subscriber(bus: &Bus, name: &str, events: usize, overflow: Overflow) -> (Mailbox, Inbox) {
+    let (mailbox, inbox) = bus.mailbox(MailboxSpec {
+        name: name.into(),
+        capacity: Capacity {
+            events,
+            ..Capacity::default()
+        },
+        overflow,
+    });
+    bus.subscribe(&filter(name), &mailbox);
+    (mailbox, inbox)
+}

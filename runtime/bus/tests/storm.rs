@@ -1,0 +1,76 @@
+//! Many publishers, many readers, readers that die: every accepted event ends exactly once.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use common::{bus, envelope, subscriber};
+use whirlwind_bus::Overflow;
+
+const PUBLISHERS: usize = 4;
+const EACH: usize = 5_000;
+const READERS: usize = 4;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn four_readers_that_die_every_seventh_event_end_each_of_20_000_once() {
+    let bus = Arc::new(bus());
+    let (mailbox, inbox) = subscriber(&bus, "a", 64, Overflow::Reject);
+    let ended: Arc<Mutex<BTreeMap<String, u32>>> = Arc::default();
+
+    let readers: Vec<_> = (0..READERS)
+        .map(|reader| {
+            let (inbox, ended) = (inbox.clone(), Arc::clone(&ended));
+            tokio::spawn(async move {
+                let mut read = 0_u64;
+                loop {
+                    let mut lease = inbox.lease(reader).unwrap();
+                    loop {
+                        let id = lease.next().await.event.id().to_owned();
+                        read += 1;
+                        if read.is_multiple_of(7) {
+                            break; // dies with the event in hand
+                        }
+                        lease.handled();
+                        *ended.lock().unwrap().entry(id).or_default() += 1;
+                        tokio::task::yield_now().await;
+                    }
+                }
+            })
+        })
+        .collect();
+
+    let publishers: Vec<_> = (0..PUBLISHERS)
+        .map(|publisher| {
+            let bus = Arc::clone(&bus);
+            tokio::spawn(async move {
+                for n in 0..EACH {
+                    let mut refused = bus
+                        .publish(envelope("a", &format!("{publisher}-{n}")))
+                        .refused;
+                    while let Some(refusal) = refused.pop() {
+                        refusal.room().await;
+                        refused.extend(refusal.retry(&bus).err());
+                    }
+                }
+            })
+        })
+        .collect();
+    for publisher in publishers {
+        publisher.await.unwrap();
+    }
+    bus.idle().await;
+    for reader in &readers {
+        reader.abort();
+    }
+
+    let ended = ended.lock().unwrap();
+    let mut wrong: Vec<_> = ended.iter().filter(|(_, times)| **times != 1).collect();
+    wrong.truncate(5);
+    assert!(wrong.is_empty(), "{wrong:?}");
+    let stats = mailbox.stats();
+    assert_eq!(stats.accepted as usize, PUBLISHERS * EACH);
+    assert_eq!(stats.handled as usize, PUBLISHERS * EACH);
+    assert_eq!(stats.depth, 0);
+}
