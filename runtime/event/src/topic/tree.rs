@@ -17,6 +17,7 @@ use super::{Topic, TopicFilter};
 ///
 /// The nodes lie in one vector and not in each other, because a filter may have 32,768 levels and
 /// neither a walk nor a drop may be that deep in recursion.
+#[derive(Clone)]
 pub struct FilterTree<T> {
     exact: HashMap<TopicFilter, Vec<T>>,
     nodes: Vec<Node<T>>,
@@ -31,6 +32,7 @@ type NodeId = usize;
 /// Of every tree: the node above the first level. It is never freed.
 const ROOT: NodeId = 0;
 
+#[derive(Clone)]
 struct Node<T> {
     /// Levels written out.
     named: HashMap<Box<str>, NodeId>,
@@ -42,6 +44,7 @@ struct Node<T> {
     below: Option<Leaf<T>>,
 }
 
+#[derive(Clone)]
 struct Leaf<T> {
     filter: TopicFilter,
     values: Vec<T>,
@@ -134,7 +137,7 @@ impl<T> FilterTree<T> {
     }
 
     /// Calls `found` with every value whose filter matches the topic.
-    pub fn for_each(&self, topic: &Topic, mut found: impl FnMut(&T)) {
+    pub fn for_each<'a>(&'a self, topic: &Topic, mut found: impl FnMut(&'a T)) {
         if let Some(values) = self.exact.get(topic.as_str()) {
             values.iter().for_each(&mut found);
         }
