@@ -1,0 +1,382 @@
+//! How each kind of child becomes a linked and watched kameo actor.
+//!
+//! A child is watched twice, because neither way tells all. The link says that the actor's loop is
+//! over while its `on_stop` may still run, and is silent when the actor's task is aborted or panics
+//! as its state is dropped. The task's end says that nothing of the child is left, but comes late
+//! when an `on_stop` hangs. So the end of the task is the end of the child, and the link starts the
+//! clock for what the child does after its loop.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use kameo::{
+    Actor,
+    actor::{ActorId, ActorRef, PreparedActor, Spawn},
+    error::{ActorStopReason, PanicError},
+    mailbox,
+};
+use tokio::{
+    sync::oneshot,
+    task::{AbortHandle, JoinError},
+};
+
+use crate::{
+    error::StartError,
+    exit::ExitReason,
+    handle::SupervisorRef,
+    report::Reporter,
+    spec::{ChildSpec, Start, SupervisorSpec},
+    status::Status,
+    stop::Stop,
+    supervisor::{Owner, Supervisor},
+    worker::{AbortOnDrop, Worker, WorkerArgs, WorkerStart, lost},
+};
+
+/// How long the status callback of an actor may take.
+pub(crate) const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Signals to a worker's actor are few: its own start, its parent's death.
+const WORKER_MAILBOX: usize = 4;
+
+/// One incarnation of a child, on its way.
+pub(crate) struct Launched {
+    pub(crate) actor: ActorId,
+    pub(crate) control: Control,
+    pub(crate) watch: BoxFuture<'static, Watched>,
+    pub(crate) below: Below,
+}
+
+/// What the watch over an incarnation sees first.
+pub(crate) enum Watched {
+    /// It has started; the rest of the watch sees its end.
+    Started(BoxFuture<'static, End>),
+    /// It ended without having started.
+    Ended(End),
+}
+
+/// The end of an incarnation: nothing of it is left.
+pub(crate) struct End {
+    pub(crate) reason: ExitReason,
+    /// What it says about its start, if that is what failed.
+    pub(crate) start: Option<StartError>,
+}
+
+/// How an incarnation is made to end. Dropping it leaves nothing behind.
+pub(crate) struct Control {
+    ask: Box<dyn Fn() -> BoxFuture<'static, ()> + Send>,
+    kill: Box<dyn Fn() + Send>,
+    abort: Box<dyn Fn() + Send>,
+    kill_reaches_start: bool,
+}
+
+impl Control {
+    /// Asks for an orderly end. The future need not complete: the child may be too busy to be asked.
+    pub(crate) fn ask(&self) -> BoxFuture<'static, ()> {
+        (self.ask)()
+    }
+
+    /// Ends it where it waits. kameo's kill reaches an actor's loop alone, so one that is `starting`
+    /// is aborted.
+    pub(crate) fn kill(&self, starting: bool) {
+        (self.kill)();
+        if starting && !self.kill_reaches_start {
+            self.abort();
+        }
+    }
+
+    /// Tears its task down, hooks or not.
+    pub(crate) fn abort(&self) {
+        (self.abort)();
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.abort();
+    }
+}
+
+/// Who can tell what is under a child.
+#[derive(Clone)]
+pub(crate) enum Below {
+    Nothing,
+    Supervisor(SupervisorRef),
+    Actor(Arc<dyn Fn() -> BoxFuture<'static, Vec<Status>> + Send + Sync>),
+}
+
+/// Starts an incarnation of `child`, linked to its supervisor `parent`.
+pub(crate) fn launch(
+    child: &ChildSpec,
+    parent: ActorRef<Supervisor>,
+    reporter: &Reporter,
+) -> BoxFuture<'static, Launched> {
+    match &child.start {
+        Start::Worker(start) => launch_worker(Arc::clone(start), parent),
+        Start::Supervisor(spec) => launch_supervisor(spec, parent, reporter.clone()),
+        Start::Actor(launch) => Arc::clone(launch).launch(parent),
+    }
+}
+
+fn launch_worker(start: WorkerStart, parent: ActorRef<Supervisor>) -> BoxFuture<'static, Launched> {
+    async move {
+        let stop = Stop::new();
+        let prepared = Worker::prepare_with_mailbox(mailbox::bounded(WORKER_MAILBOX));
+        let actor = prepared.actor_ref().clone();
+        actor.link(&parent).await;
+        let args = WorkerArgs {
+            start,
+            stop: stop.clone(),
+        };
+        let task = spawn(prepared, args);
+        Launched {
+            actor: actor.id(),
+            watch: watch(
+                actor_started(actor.clone()),
+                end_of(task.end, &actor, parent),
+            ),
+            control: Control {
+                ask: Box::new(move || {
+                    stop.ask();
+                    std::future::ready(()).boxed()
+                }),
+                kill: Box::new(move || actor.kill()),
+                abort: Box::new(move || task.abort.abort()),
+                kill_reaches_start: false,
+            },
+            below: Below::Nothing,
+        }
+    }
+    .boxed()
+}
+
+fn launch_supervisor(
+    spec: &SupervisorSpec,
+    parent: ActorRef<Supervisor>,
+    reporter: Reporter,
+) -> BoxFuture<'static, Launched> {
+    let (args, ended, booted) =
+        Supervisor::args(spec.clone(), reporter, Some(Owner::parent(parent.id())));
+    async move {
+        let id = args.id();
+        let prepared = Supervisor::prepare();
+        let actor = prepared.actor_ref().clone();
+        actor.link(&parent).await;
+        let task = spawn(prepared, args);
+        let handle = SupervisorRef::new(id, actor.clone(), ended);
+        let asked = handle.clone();
+        Launched {
+            actor: actor.id(),
+            watch: watch(
+                async move {
+                    booted
+                        .await
+                        .unwrap_or(Err(StartError::Stopped))
+                        .map_err(Some)
+                },
+                end_of(task.end, &actor, parent),
+            ),
+            control: Control {
+                ask: Box::new(move || {
+                    let asked = asked.clone();
+                    async move { asked.ask_stop().await }.boxed()
+                }),
+                kill: Box::new(move || actor.kill()),
+                abort: Box::new(move || task.abort.abort()),
+                kill_reaches_start: true,
+            },
+            below: Below::Supervisor(handle),
+        }
+    }
+    .boxed()
+}
+
+/// Starts incarnations of a kameo actor whose type only its spec knows.
+pub(crate) trait LaunchActor: Send + Sync {
+    fn launch(self: Arc<Self>, parent: ActorRef<Supervisor>) -> BoxFuture<'static, Launched>;
+}
+
+type Factory<A> =
+    Arc<dyn Fn() -> BoxFuture<'static, Result<<A as Actor>::Args, StartError>> + Send + Sync>;
+type StatusOf<A> = Arc<dyn Fn(ActorRef<A>) -> BoxFuture<'static, Vec<Status>> + Send + Sync>;
+
+pub(crate) struct ActorLaunch<A: Actor> {
+    pub(crate) factory: Factory<A>,
+    pub(crate) status: Option<StatusOf<A>>,
+}
+
+impl<A: Actor> LaunchActor for ActorLaunch<A> {
+    fn launch(self: Arc<Self>, parent: ActorRef<Supervisor>) -> BoxFuture<'static, Launched> {
+        async move {
+            let prepared = A::prepare();
+            let actor = prepared.actor_ref().clone();
+            actor.link(&parent).await;
+            let started = actor_started(actor.clone());
+            // The factory is foreign code, so it runs in a task of its own, and so does the actor:
+            // kameo knows it by its task.
+            let running = Arc::new(OnceLock::new());
+            let (factory, inner) = (Arc::clone(&self.factory), Arc::clone(&running));
+            let outer = tokio::spawn(async move {
+                let args = async { factory().await }.await?;
+                let task = spawn(prepared, args);
+                let _ = inner.set(task.abort.clone());
+                let _guard = AbortHandleOnDrop(task.abort);
+                Ok::<End, StartError>(task.end.await)
+            });
+            let outer_abort = outer.abort_handle();
+            let end = async move {
+                match outer.await {
+                    Ok(Ok(end)) => end,
+                    Ok(Err(error)) => End::not_started(error),
+                    Err(error) => End::lost(error),
+                }
+            };
+            Launched {
+                actor: actor.id(),
+                watch: watch(started, end_of(end.boxed(), &actor, parent)),
+                below: match &self.status {
+                    None => Below::Nothing,
+                    Some(status) => {
+                        let (status, actor) = (Arc::clone(status), actor.clone());
+                        Below::Actor(Arc::new(move || status(actor.clone())))
+                    }
+                },
+                control: Control {
+                    ask: Box::new({
+                        let actor = actor.clone();
+                        move || {
+                            let actor = actor.clone();
+                            async move {
+                                let _ = actor.stop_gracefully().await;
+                            }
+                            .boxed()
+                        }
+                    }),
+                    kill: Box::new(move || actor.kill()),
+                    abort: Box::new(move || match running.get() {
+                        Some(running) => AbortHandle::abort(running),
+                        None => outer_abort.abort(),
+                    }),
+                    kill_reaches_start: false,
+                },
+            }
+        }
+        .boxed()
+    }
+}
+
+/// The task of an actor.
+struct Task {
+    abort: AbortHandle,
+    end: BoxFuture<'static, End>,
+}
+
+/// Not async, so that a supervisor can be spawned from within a supervisor's own future.
+fn spawn<A: Actor>(prepared: PreparedActor<A>, args: A::Args) -> Task {
+    let mut task = AbortOnDrop(prepared.spawn(args));
+    Task {
+        abort: task.0.abort_handle(),
+        end: async move { End::of((&mut task.0).await) }.boxed(),
+    }
+}
+
+struct AbortHandleOnDrop(AbortHandle);
+
+impl Drop for AbortHandleOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl End {
+    fn of<A: Actor>(joined: Result<Result<(A, ActorStopReason), PanicError>, JoinError>) -> Self {
+        match joined {
+            Ok(Ok((actor, reason))) => {
+                // What is left of an actor is foreign code as well.
+                let dropped =
+                    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(actor)));
+                let reason = match dropped {
+                    Ok(()) => ExitReason::from_stop(&reason),
+                    Err(payload) => ExitReason::from_payload(&*payload),
+                };
+                Self {
+                    reason,
+                    start: None,
+                }
+            }
+            // kameo's answer for an actor whose `on_start` failed.
+            Ok(Err(error)) => Self::not_started(match error.downcast::<StartError>() {
+                Some(error) => error,
+                None => StartError::failed(ExitReason::from_panic(&error)),
+            }),
+            Err(error) => Self::lost(error),
+        }
+    }
+
+    fn not_started(error: StartError) -> Self {
+        Self {
+            reason: ExitReason::failed(&error),
+            start: Some(error),
+        }
+    }
+
+    fn lost(error: JoinError) -> Self {
+        Self {
+            reason: lost(error),
+            start: None,
+        }
+    }
+}
+
+/// Sees a start and an end, in this order even if both have happened.
+fn watch(
+    started: impl Future<Output = Result<(), Option<StartError>>> + Send + 'static,
+    mut end: BoxFuture<'static, End>,
+) -> BoxFuture<'static, Watched> {
+    async move {
+        tokio::select! {
+            biased;
+            started = started => match started {
+                Ok(()) => Watched::Started(end),
+                Err(error) => {
+                    let mut end = end.await;
+                    end.start = error.or(end.start);
+                    Watched::Ended(end)
+                }
+            },
+            end = &mut end => Watched::Ended(end),
+        }
+    }
+    .boxed()
+}
+
+/// Whether an actor's `on_start` succeeded; waits for ever if its task is torn down before.
+async fn actor_started<A: Actor>(actor: ActorRef<A>) -> Result<(), Option<StartError>> {
+    actor
+        .wait_for_startup_with_result(|started| started.is_ok())
+        .await
+        .then_some(())
+        .ok_or(None)
+}
+
+/// The end of an actor and of its link: an actor whose task was torn down leaves its link behind.
+fn end_of<A: Actor>(
+    end: BoxFuture<'static, End>,
+    actor: &ActorRef<A>,
+    parent: ActorRef<Supervisor>,
+) -> BoxFuture<'static, End> {
+    let (actor, parent) = (actor.downgrade(), parent.downgrade());
+    async move {
+        let end = end.await;
+        if let (Some(actor), Some(parent)) = (actor.upgrade(), parent.upgrade()) {
+            actor.unlink(&parent).await;
+        }
+        end
+    }
+    .boxed()
+}
+
+/// The end of the boot of a supervisor.
+pub(crate) type Booted = oneshot::Receiver<Result<(), StartError>>;

@@ -1,0 +1,466 @@
+//! The kameo actor that does what was decided.
+//!
+//! It never waits inside a handler: children start, end and stop in their own tasks, and each such
+//! event comes to [`Actor::next`], beside the mailbox and the timers. What takes several steps is a
+//! [`Plan`]. So a stop, a status request or a kill is heard at any time, during a crash loop or while
+//! a child's start hangs.
+//!
+//! Under one-for-one each child has its own plan. Under a group strategy there is one plan at a time,
+//! and what happens meanwhile waits for its end, as it does in OTP.
+
+mod child;
+mod children;
+mod ends;
+mod plan;
+mod requests;
+mod timers;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::ControlFlow,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use kameo::{
+    Actor,
+    actor::{ActorId, ActorRef, Spawn, WeakActorRef},
+    error::{ActorStopReason, PanicError},
+    mailbox::{MailboxReceiver, Signal},
+};
+use tokio::{
+    sync::{oneshot, watch},
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    decision::{History, Rules},
+    error::StartError,
+    exit::ExitReason,
+    handle::SupervisorRef,
+    launch::{Booted, End, Watched},
+    report::{Report, ReportEvent, Reporter},
+    spec::{ChildSpec, Strategy, SupervisorSpec, Template},
+};
+
+use child::Phase;
+use children::{Children, Key};
+use ends::SelfEnd;
+use plan::{Cause, Plan, PlanId};
+use timers::{Timer, Timers};
+
+pub(crate) use requests::{Reply, Request, Snapshot, Which};
+
+/// How long a killed child may take to tidy up (a kameo actor's `on_stop`) before its task is torn
+/// down: nothing a child does can hang its supervisor.
+const KILL_GRACE: Duration = Duration::from_secs(1);
+
+/// A supervisor, as an actor. It is held through a [`SupervisorRef`].
+pub struct Supervisor {
+    rules: Rules,
+    reporter: Reporter,
+    template: Option<Template>,
+    owner: Option<Owner>,
+    children: Children,
+    history: History,
+
+    /// What is being done.
+    plans: BTreeMap<PlanId, Plan>,
+    next_plan: PlanId,
+    /// Plans that may be able to go on.
+    ready: VecDeque<PlanId>,
+    /// What waits for the plan in hand, under a group strategy.
+    self_ends: VecDeque<SelfEnd>,
+    deferred: VecDeque<Request>,
+
+    events: FuturesUnordered<BoxFuture<'static, Event>>,
+    timers: Timers,
+
+    /// Answered when all children have started, or when the supervisor ends before.
+    boot: Option<oneshot::Sender<Result<(), StartError>>>,
+    boot_error: Option<StartError>,
+    booting: bool,
+    /// Why it is ending, and whom it has still to stop, in this order.
+    ending: Option<(ExitReason, VecDeque<Key>)>,
+    /// Why it has ended: nothing of the children is left.
+    exit: Option<ExitReason>,
+    ended: watch::Sender<Option<ExitReason>>,
+}
+
+/// What happens to the children, by key and incarnation.
+enum Event {
+    Watched(Key, u64, Watched),
+    Ended(Key, u64, End),
+    /// A child took the request for its end.
+    Asked,
+}
+
+/// The actor that a supervisor does not outlive.
+pub(crate) struct Owner {
+    id: ActorId,
+    /// Links it with the supervisor; answers whether it was still there.
+    attach: Option<Attach>,
+}
+
+type Attach = Box<dyn FnOnce(ActorRef<Supervisor>) -> BoxFuture<'static, bool> + Send>;
+
+impl Owner {
+    /// A supervisor above, which has made the link.
+    pub(crate) fn parent(id: ActorId) -> Self {
+        Self { id, attach: None }
+    }
+
+    /// A foreign actor, to be linked when the supervisor has started: until then whoever starts it
+    /// holds it, and a start that fails is an error and not a death.
+    fn actor<A: Actor>(owner: &ActorRef<A>) -> Self {
+        let weak = owner.downgrade();
+        Self {
+            id: owner.id(),
+            attach: Some(Box::new(move |me| {
+                async move {
+                    let Some(owner) = weak.upgrade() else {
+                        return false;
+                    };
+                    me.link(&owner).await;
+                    // One that died before it was linked will never tell.
+                    owner.is_alive()
+                }
+                .boxed()
+            })),
+        }
+    }
+}
+
+/// What a supervisor is made from. Only this crate can make it.
+#[doc(hidden)]
+pub struct Args {
+    spec: SupervisorSpec,
+    reporter: Reporter,
+    owner: Option<Owner>,
+    boot: oneshot::Sender<Result<(), StartError>>,
+    ended: watch::Sender<Option<ExitReason>>,
+}
+
+impl Args {
+    pub(crate) fn id(&self) -> Arc<str> {
+        Arc::clone(&self.spec.id)
+    }
+}
+
+impl Supervisor {
+    /// Starts a root: checks the spec, starts the children in order, and returns when all have
+    /// started. Dropping the future stops what has been started.
+    ///
+    /// # Errors
+    ///
+    /// The spec was refused, or a child did not start: those before it have then been stopped in
+    /// reverse order.
+    pub async fn start(
+        spec: SupervisorSpec,
+        reporter: Reporter,
+    ) -> Result<SupervisorRef, StartError> {
+        Self::boot(spec, reporter, None).await
+    }
+
+    /// Starts a supervisor that belongs to a kameo actor.
+    ///
+    /// When the owner ends, in whatever way, the supervisor stops its children in order and ends.
+    /// When the supervisor ends, the owner's `on_link_died` is told, with a reason that
+    /// [`ExitReason::from_stop`] reads. An owner whose end should mean that all below has ended
+    /// awaits [`SupervisorRef::stop`] in its `on_stop`.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start); the owner's `on_link_died` is then not told. `Stopped` if the owner
+    /// was already gone.
+    pub async fn start_linked<A: Actor>(
+        spec: SupervisorSpec,
+        reporter: Reporter,
+        owner: &ActorRef<A>,
+    ) -> Result<SupervisorRef, StartError> {
+        Self::boot(spec, reporter, Some(Owner::actor(owner))).await
+    }
+
+    async fn boot(
+        spec: SupervisorSpec,
+        reporter: Reporter,
+        owner: Option<Owner>,
+    ) -> Result<SupervisorRef, StartError> {
+        spec.check()?;
+        let (args, ended, booted) = Self::args(spec, reporter, owner);
+        let id = args.id();
+        let supervisor = SupervisorRef::new(id, <Self as Spawn>::spawn(args), ended);
+        match booted.await {
+            Ok(Ok(())) => Ok(supervisor),
+            failed => {
+                supervisor.ended().await;
+                Err(failed
+                    .ok()
+                    .and_then(Result::err)
+                    .unwrap_or(StartError::Stopped))
+            }
+        }
+    }
+
+    pub(crate) fn args(
+        spec: SupervisorSpec,
+        reporter: Reporter,
+        owner: Option<Owner>,
+    ) -> (Args, watch::Receiver<Option<ExitReason>>, Booted) {
+        let (boot, booted) = oneshot::channel();
+        let (ended, has_ended) = watch::channel(None);
+        let args = Args {
+            spec,
+            reporter,
+            owner,
+            boot,
+            ended,
+        };
+        (args, has_ended, booted)
+    }
+
+    fn strategy(&self) -> Strategy {
+        self.rules.strategy
+    }
+
+    fn report(&self, child: &Arc<str>, event: ReportEvent) {
+        self.reporter.report(Report {
+            supervisor: Arc::clone(&self.rules.supervisor),
+            child: Arc::clone(child),
+            event,
+            at: Instant::now(),
+        });
+    }
+
+    /// Goes on with everything that can go on.
+    async fn advance(&mut self, me: &WeakActorRef<Self>) {
+        loop {
+            if self.ending.is_some() {
+                self.advance_ending();
+                return;
+            }
+            if let Some(id) = self.ready.pop_front() {
+                self.advance_plan(id, me).await;
+            } else if !self.take_deferred() {
+                return;
+            }
+        }
+    }
+
+    /// Stops all children, then ends of `exit`. The first reason stands.
+    fn begin_ending(&mut self, exit: ExitReason) {
+        if self.ending.is_some() {
+            return;
+        }
+        for (_, plan) in std::mem::take(&mut self.plans) {
+            plan.cause.refuse();
+        }
+        for request in self.deferred.drain(..) {
+            request.refuse();
+        }
+        self.self_ends.clear();
+        self.ready.clear();
+        let mut stops = VecDeque::new();
+        for (key, child) in self.children.iter_mut() {
+            child.plan = None;
+            stops.push_front(key);
+        }
+        self.ending = Some((exit, stops));
+    }
+
+    fn advance_ending(&mut self) {
+        if self.strategy() == Strategy::SimpleOneForOne {
+            // All at the same time: they have the same spec, so one time runs for all.
+            while let Some(key) = self.next_to_stop() {
+                self.stop_child(key);
+            }
+            if self.children.any_up() {
+                return;
+            }
+        } else {
+            while let Some(key) = self.next_to_stop() {
+                if self.children.is_up(key) {
+                    self.stop_child(key);
+                    if let Some((_, stops)) = &mut self.ending {
+                        stops.push_front(key);
+                    }
+                    return;
+                }
+            }
+        }
+        if let Some((exit, _)) = &self.ending {
+            self.exit = Some(exit.clone());
+        }
+    }
+
+    fn next_to_stop(&mut self) -> Option<Key> {
+        self.ending.as_mut()?.1.pop_front()
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Asked => {}
+            Event::Watched(key, incarnation, Watched::Started(rest)) => {
+                self.on_started(key, incarnation, rest);
+            }
+            Event::Watched(key, incarnation, Watched::Ended(end))
+            | Event::Ended(key, incarnation, end) => self.on_ended(key, incarnation, end),
+        }
+    }
+
+    fn on_timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::Plan(plan) => self.ready.push_back(plan),
+            Timer::Child(key) => self.out_of_time(key),
+        }
+    }
+
+    /// Ends everything now: the supervisor was killed, or its own code failed.
+    async fn kill_children(&mut self) {
+        for (_, child) in self.children.iter_mut().rev() {
+            if let Some(up) = &mut child.up {
+                up.control.kill(!up.started());
+                up.phase = Phase::Killed;
+            }
+        }
+        let patience = tokio::time::sleep(KILL_GRACE);
+        tokio::pin!(patience);
+        while self.children.any_up() {
+            tokio::select! {
+                Some(event) = self.events.next() => self.on_event(event),
+                () = &mut patience => break,
+            }
+        }
+        // Whoever is left is torn down as its control is dropped.
+        self.children.clear();
+    }
+}
+
+impl Actor for Supervisor {
+    type Args = Args;
+    type Error = ExitReason;
+
+    fn name() -> &'static str {
+        "supervisor"
+    }
+
+    async fn on_start(args: Args, _: ActorRef<Self>) -> Result<Self, ExitReason> {
+        let Args {
+            spec,
+            reporter,
+            owner,
+            boot,
+            ended,
+        } = args;
+        let mut supervisor = Self {
+            rules: Rules {
+                supervisor: spec.id,
+                strategy: spec.strategy,
+                intensity: spec.intensity,
+                backoff: spec.backoff,
+                charge_excused: spec.charge_excused,
+            },
+            reporter,
+            template: spec.template,
+            owner,
+            children: Children::default(),
+            history: History::default(),
+            plans: BTreeMap::new(),
+            next_plan: 0,
+            ready: VecDeque::new(),
+            self_ends: VecDeque::new(),
+            deferred: VecDeque::new(),
+            events: FuturesUnordered::new(),
+            timers: Timers::default(),
+            boot: Some(boot),
+            boot_error: None,
+            booting: true,
+            ending: None,
+            exit: None,
+            ended,
+        };
+        let keys: Vec<Key> = spec
+            .children
+            .into_iter()
+            .map(|child: ChildSpec| supervisor.children.insert(child))
+            .collect();
+        supervisor.begin_plan(Plan::start(Cause::Boot, keys));
+        Ok(supervisor)
+    }
+
+    async fn next(
+        &mut self,
+        me: WeakActorRef<Self>,
+        mailbox: &mut MailboxReceiver<Self>,
+    ) -> Result<Option<Signal<Self>>, ExitReason> {
+        // Whether anybody is left who can send.
+        let mut held = true;
+        loop {
+            self.advance(&me).await;
+            if let Some(exit) = self.exit.take() {
+                if let Some(boot) = self.boot.take() {
+                    let error = self.boot_error.take().unwrap_or(StartError::Stopped);
+                    let _ = boot.send(Err(error));
+                }
+                return Err(exit);
+            }
+            let timer = self.timers.first();
+            tokio::select! {
+                // The mailbox first, so that no crash loop can drown out a stop.
+                biased;
+                signal = mailbox.recv(), if held => match signal {
+                    Some(Signal::Stop | Signal::SupervisorRestart) => {
+                        self.begin_ending(ExitReason::Shutdown);
+                    }
+                    Some(signal) => return Ok(Some(signal)),
+                    None => {
+                        held = false;
+                        self.begin_ending(ExitReason::Shutdown);
+                    }
+                },
+                Some(event) = self.events.next() => self.on_event(event),
+                () = sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {
+                    if let Some(timer) = self.timers.pop(Instant::now()) {
+                        self.on_timer(timer);
+                    }
+                }
+                else => return Err(ExitReason::failed("nothing is left to wait for")),
+            }
+        }
+    }
+
+    async fn on_link_died(
+        &mut self,
+        _: WeakActorRef<Self>,
+        id: ActorId,
+        _: ActorStopReason,
+    ) -> Result<ControlFlow<ActorStopReason>, ExitReason> {
+        if self.owner.as_ref().is_some_and(|owner| owner.id == id) {
+            self.begin_ending(ExitReason::Shutdown);
+        } else {
+            self.on_loop_over(id);
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    async fn on_panic(
+        &mut self,
+        _: WeakActorRef<Self>,
+        error: PanicError,
+    ) -> Result<ControlFlow<ActorStopReason>, ExitReason> {
+        Ok(ControlFlow::Break(ExitReason::from_panic(&error).into()))
+    }
+
+    async fn on_stop(
+        &mut self,
+        _: WeakActorRef<Self>,
+        reason: ActorStopReason,
+    ) -> Result<(), ExitReason> {
+        let exit = ExitReason::from_stop(&reason);
+        self.begin_ending(exit.clone());
+        self.kill_children().await;
+        self.ended.send_replace(Some(exit));
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! The children of a supervisor, in order of start.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map},
+    sync::Arc,
+};
+
+use kameo::actor::ActorId;
+
+use crate::{
+    spec::ChildSpec,
+    status::{Counts, Kind},
+};
+
+use super::child::Child;
+
+/// Names a child for as long as its spec is there. Keys grow, so their order is the order of start.
+pub(super) type Key = u64;
+
+#[derive(Default)]
+pub(super) struct Children {
+    table: BTreeMap<Key, Child>,
+    next: Key,
+    up: usize,
+    ids: HashMap<Arc<str>, Key>,
+    actors: HashMap<ActorId, Key>,
+    slots: HashMap<usize, Key>,
+    /// Slots that were used and are free; all from `fresh` on have never been used.
+    free: BTreeSet<usize>,
+    fresh: usize,
+}
+
+impl Children {
+    /// Adds a child after the others.
+    pub(super) fn insert(&mut self, spec: ChildSpec) -> Key {
+        self.insert_child(Child::new(spec, None))
+    }
+
+    /// Adds a child from a template in a slot that is free.
+    pub(super) fn insert_in(&mut self, slot: usize, spec: ChildSpec) -> Key {
+        if !self.free.remove(&slot) {
+            self.fresh = self.fresh.max(slot + 1);
+        }
+        let key = self.insert_child(Child::new(spec, Some(slot)));
+        self.slots.insert(slot, key);
+        key
+    }
+
+    fn insert_child(&mut self, child: Child) -> Key {
+        let key = self.next;
+        self.next += 1;
+        self.ids.insert(Arc::clone(&child.spec.id), key);
+        self.table.insert(key, child);
+        key
+    }
+
+    /// The lowest free slot.
+    pub(super) fn free_slot(&self) -> usize {
+        self.free.first().copied().unwrap_or(self.fresh)
+    }
+
+    /// Removes a child that is down, and all that leads to it.
+    pub(super) fn remove(&mut self, key: Key) -> Option<Child> {
+        let child = self.table.remove(&key)?;
+        self.ids.remove(&child.spec.id);
+        if let Some(slot) = child.slot {
+            self.slots.remove(&slot);
+            self.free.insert(slot);
+        }
+        Some(child)
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&Child> {
+        self.table.get(&key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Child> {
+        self.table.get_mut(&key)
+    }
+
+    pub(super) fn by_id(&self, id: &str) -> Option<Key> {
+        self.ids.get(id).copied()
+    }
+
+    pub(super) fn by_slot(&self, slot: usize) -> Option<Key> {
+        self.slots.get(&slot).copied()
+    }
+
+    pub(super) fn by_actor(&self, actor: ActorId) -> Option<Key> {
+        self.actors.get(&actor).copied()
+    }
+
+    pub(super) fn iter(&self) -> btree_map::Iter<'_, Key, Child> {
+        self.table.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (Key, &mut Child)> {
+        self.table.iter_mut().map(|(key, child)| (*key, child))
+    }
+
+    pub(super) fn is_up(&self, key: Key) -> bool {
+        self.get(key).is_some_and(|child| child.up.is_some())
+    }
+
+    pub(super) fn any_up(&self) -> bool {
+        self.up > 0
+    }
+
+    /// An incarnation of `key` came up as `actor`.
+    pub(super) fn came_up(&mut self, key: Key, actor: ActorId) {
+        self.up += 1;
+        self.actors.insert(actor, key);
+    }
+
+    /// The incarnation of a child that was `actor` went down.
+    pub(super) fn went_down(&mut self, actor: ActorId) {
+        self.up -= 1;
+        self.actors.remove(&actor);
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let specs = self.table.len();
+        let supervisors = self
+            .table
+            .values()
+            .filter(|child| child.spec.kind() == Kind::Supervisor)
+            .count();
+        Counts {
+            specs,
+            active: self.up,
+            supervisors,
+            workers: specs - supervisors,
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
