@@ -2,8 +2,9 @@
 //!
 //! - `store`: [`SledKeyValue`], the store
 //! - `bucket`: a bucket, one tree of sled
-//! - `open`: opening, and what is done when that fails: [`Opened`], [`SetAside`], [`OpenError`]
+//! - `open`: opening, and what is done when that fails: [`Opened`], [`SetAside`], [`RolledBack`], [`OpenError`]
 //! - `seal`: how damage to a closed store is known
+//! - `flushes`: how it is known that flushed writes are missing
 //! - `caught`: what sled throws, as errors
 //!
 //! # Durability
@@ -21,14 +22,21 @@
 //!
 //! # Damage
 //!
-//! A store that was closed is sealed: its files are hashed (some GB/s), and compared at the next
-//! opening. Any change is found. After an abrupt stop there is no seal; then opening reads every key and value once,
-//! and finds what sled's own checksums find. What those do not: a damaged message inside the log ends
-//! the reading of its 512 KiB segment, not of the log, so that writes in the middle can be missing
-//! while later ones are there. No value is ever made up: what is read was once written under its key.
+//! A store that was closed is sealed: its files are hashed, and compared at the next opening, which reads
+//! them all. Any change is found.
 //!
-//! A damaged store is renamed to `<dir>.damaged-<unix seconds>`, nothing in it is deleted, and a fresh
-//! one is opened in its place. [`Opened::set_aside`] says so, and the caller must report it.
+//! After an abrupt stop there is no seal. Then opening reads every key and value once, and finds what
+//! sled's checksums find. Two kinds of damage to its log sled takes for something else:
+//! - for the end of the log: the store is then as it was at an earlier moment. Where that undoes a flush,
+//!   [`Opened::rolled_back`] says so; writes that nobody flushed go without a word.
+//! - for the end of a 512 KiB segment: writes in the middle are then missing while later ones are there.
+//!   **Nothing notices this**; it is rare.
+//!
+//! No value is ever made up: what is read was once written under its key.
+//!
+//! A damaged store is renamed to `<dir>.damaged-<unix seconds>`, and a fresh one is opened in its place.
+//! [`Opened::set_aside`] says so, and the caller must report it. Nothing is deleted, but where it was
+//! sled that refused it, sled may have blanked the damaged segments of its log before.
 //! sled panics on some damage; such a panic is caught, but its message still reaches the panic hook.
 //!
 //! # Threads
@@ -43,9 +51,10 @@
 
 mod bucket;
 mod caught;
+mod flushes;
 mod open;
 mod seal;
 mod store;
 
-pub use open::{OpenError, Opened, SetAside};
+pub use open::{OpenError, Opened, RolledBack, SetAside};
 pub use store::{CACHE_BYTES, FLUSH_EVERY_MS, SledKeyValue};

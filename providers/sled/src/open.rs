@@ -5,11 +5,13 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sled::{Config, Db, Mode};
 
 use crate::caught::message;
+use crate::flushes::Flushes;
 use crate::seal::{self, Verdict};
 use crate::store::{CACHE_BYTES, FLUSH_EVERY_MS, SledKeyValue};
 
@@ -25,6 +27,19 @@ pub struct Opened {
     pub store: SledKeyValue,
     /// The damaged store that was found in its place, for the caller to report.
     pub set_aside: Option<SetAside>,
+    /// That the store itself is older than its last flush, for the caller to report.
+    pub rolled_back: Option<RolledBack>,
+}
+
+/// Writes that were flushed are missing after an abrupt stop: after a power cut, or because the end of
+/// the store's log is damaged. What is there is as it was at an earlier moment.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the key-value store `{}` lost its {flushes} last flushes, by a power cut or by damage to its files; it continues from before them", .path.display())]
+pub struct RolledBack {
+    /// The directory of the store.
+    pub path: PathBuf,
+    /// How many calls of [`flush`](whirlwind_provider_api::KeyValue::flush) are as if never made.
+    pub flushes: u64,
 }
 
 /// A damaged store, kept as it was found.
@@ -87,11 +102,12 @@ impl From<io::Error> for Failure {
 /// An open sled, and the lock that keeps other processes of ours away from its directory.
 pub(crate) struct Held {
     pub(crate) db: Db,
+    pub(crate) flushes: Arc<Flushes>,
     pub(crate) lock: File,
 }
 
-/// Opens the store in `dir`. Blocks.
-pub(crate) fn open(dir: &Path) -> Result<(Held, Option<SetAside>), OpenError> {
+/// Opens the store in `dir`, and says what is to report. Blocks.
+pub(crate) fn open(dir: &Path) -> Result<(Held, Option<SetAside>, Option<RolledBack>), OpenError> {
     let io = |source| OpenError::Io {
         path: dir.to_owned(),
         source,
@@ -120,7 +136,14 @@ pub(crate) fn open(dir: &Path) -> Result<(Held, Option<SetAside>), OpenError> {
     let mut set_aside = None;
     loop {
         match attempt(dir) {
-            Ok(db) => return Ok((Held { db, lock }, set_aside)),
+            Ok((db, flushes, lost)) => {
+                let rolled_back = (lost > 0).then(|| RolledBack {
+                    path: dir.to_owned(),
+                    flushes: lost,
+                });
+                let flushes = Arc::new(flushes);
+                return Ok((Held { db, flushes, lock }, set_aside, rolled_back));
+            }
             Err(Failure::Locked) => {
                 return Err(OpenError::Locked {
                     path: dir.to_owned(),
@@ -146,7 +169,8 @@ pub(crate) fn open(dir: &Path) -> Result<(Held, Option<SetAside>), OpenError> {
 }
 
 /// Opens the directory as it is, or says what is wrong.
-fn attempt(dir: &Path) -> Result<Db, Failure> {
+/// Also answers how many flushes were lost.
+fn attempt(dir: &Path) -> Result<(Db, Flushes, u64), Failure> {
     if !wait_released(dir)? {
         return Err(Failure::Locked);
     }
@@ -168,7 +192,8 @@ fn attempt(dir: &Path) -> Result<Db, Failure> {
         if verdict != Verdict::Intact {
             read_all(&db)?;
         }
-        Ok(db)
+        let (flushes, lost) = Flushes::open(dir, &db).map_err(judge)?;
+        Ok((db, flushes, lost))
     }))
     .unwrap_or_else(|panic| {
         Err(Failure::Damaged(format!(

@@ -64,7 +64,7 @@ impl SledKeyValue {
             // Nobody waits any more: what was opened closes again by being dropped.
             let _ = done.send(open::open(&path));
         });
-        let (held, set_aside) = opened.await.unwrap_or_else(|_| {
+        let (held, set_aside, rolled_back) = opened.await.unwrap_or_else(|_| {
             Err(OpenError::Io {
                 path: dir.clone(),
                 source: std::io::Error::other("the thread that opens it did not start or panicked"),
@@ -72,6 +72,9 @@ impl SledKeyValue {
         })?;
         if let Some(set_aside) = &set_aside {
             tracing::error!("{set_aside}");
+        }
+        if let Some(rolled_back) = &rolled_back {
+            tracing::error!("{rolled_back}");
         }
         Ok(Opened {
             store: Self {
@@ -82,6 +85,7 @@ impl SledKeyValue {
                 })),
             },
             set_aside,
+            rolled_back,
         })
     }
 
@@ -129,8 +133,14 @@ impl KeyValue for SledKeyValue {
     }
 
     async fn flush(&self) -> Result<(), Error> {
-        let db = self.lock().as_ref().ok_or_else(closed)?.held.db.clone();
-        tokio::task::spawn_blocking(move || caught(|| db.flush().map(drop).map_err(failed)))
+        let flushes = self
+            .lock()
+            .as_ref()
+            .ok_or_else(closed)?
+            .held
+            .flushes
+            .clone();
+        tokio::task::spawn_blocking(move || caught(|| flushes.flush().map_err(failed)))
             .await
             .unwrap_or_else(|_| Err(io("the runtime is shutting down")))
     }
@@ -154,15 +164,14 @@ impl KeyValue for SledKeyValue {
 /// Flushes, drops every handle, and seals the files once sled let go of them.
 fn close(dir: &Path, open: Open) -> Result<(), Error> {
     let Open {
-        held: Held { db, lock },
+        held: Held { db, flushes, lock },
         buckets,
     } = open;
     // Waits for the operations under way; later ones find the bucket closed.
     let trees: Vec<_> = buckets.into_values().map(|bucket| bucket.close()).collect();
-    let flushed = caught(|| db.flush().map(drop).map_err(failed));
+    let flushed = caught(|| flushes.flush().map_err(failed));
     caught(|| {
-        drop(trees);
-        drop(db);
+        drop((trees, flushes, db));
         Ok(())
     })?;
     flushed?;

@@ -23,7 +23,7 @@ impl Subject for Sled {
     async fn open(&self) -> Arc<dyn KeyValue> {
         let opened = SledKeyValue::open(self.0.path().join("state")).await;
         let opened = opened.unwrap();
-        assert_eq!(opened.set_aside, None);
+        assert_eq!((opened.set_aside, opened.rolled_back), (None, None));
         Arc::new(opened.store)
     }
 }

@@ -53,18 +53,19 @@ fn operation() -> impl Strategy<Value = Operation> {
         SetMany, Swap,
     };
     prop_oneof![
-        4 => key().prop_map(Get),
-        8 => (key(), value()).prop_map(|(key, value)| Set(key, value)),
-        4 => key().prop_map(Delete),
-        2 => key().prop_map(Exists),
-        2 => key().prop_map(ListAfter),
-        4 => (key(), -2..3_i64).prop_map(|(key, delta)| Increment(key, delta)),
-        4 => (key(), proptest::option::of(proptest::option::of(value())), value())
+        16 => key().prop_map(Get),
+        32 => (key(), value()).prop_map(|(key, value)| Set(key, value)),
+        16 => key().prop_map(Delete),
+        8 => key().prop_map(Exists),
+        8 => key().prop_map(ListAfter),
+        16 => (key(), -2..3_i64).prop_map(|(key, delta)| Increment(key, delta)),
+        16 => (key(), proptest::option::of(proptest::option::of(value())), value())
             .prop_map(|(key, expected, value)| Swap(key, expected, value)),
-        2 => vec(key(), 0..8).prop_map(GetMany),
-        4 => vec((key(), value()), 0..8).prop_map(SetMany),
-        2 => vec(key(), 0..8).prop_map(DeleteMany),
-        1 => Just(Flush),
+        8 => vec(key(), 0..8).prop_map(GetMany),
+        16 => vec((key(), value()), 0..8).prop_map(SetMany),
+        8 => vec(key(), 0..8).prop_map(DeleteMany),
+        4 => Just(Flush),
+        // Rare: it takes as long as all the others.
         1 => Just(Reopen),
     ]
 }
