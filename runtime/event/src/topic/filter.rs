@@ -106,6 +106,10 @@ impl TopicFilter {
         {
             return false;
         }
+        // The parent of "/#" is the empty text, which both would match were it a topic.
+        if let ("+", "/#") | ("/#", "+") = (self.as_str(), other.as_str()) {
+            return false;
+        }
         let mut ours = self.levels();
         let mut theirs = other.levels();
         loop {
@@ -125,17 +129,15 @@ impl TopicFilter {
         }
         let mut ours = self.levels();
         let mut theirs = other.levels();
-        // Every topic has a first level, so a lone "#" is the same as "+/#": its "#" may stay for
-        // the level after it. (Nowhere else: "a/#" matches "a" and "a/+/#" does not.)
-        if other.as_str() == "#" {
-            if ours.next() == Some("#") {
-                return true;
-            }
-            return self.begins_with_wildcard() && ours.next() == Some("#");
-        }
         loop {
             match (ours.next(), theirs.next()) {
                 (Some("#"), _) | (None, None) => return true,
+                // No topic is empty, so these two match at least one level where their "#" stands
+                // and are the same as "+/#" and "/+/#". (Any other "#" matches its parent too:
+                // "a/#" matches "a" and "a/+/#" does not.)
+                (Some("+"), Some("#")) if matches!(other.as_str(), "#" | "/#") => {
+                    return ours.next() == Some("#");
+                }
                 (_, Some("#")) => return false,
                 (Some("+"), Some(_)) => {}
                 (Some(our), Some(their)) if our == their => {}
