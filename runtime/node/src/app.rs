@@ -10,8 +10,10 @@
 
 mod check;
 mod defaults;
+mod names;
 mod paths;
 mod secret;
+mod topics;
 mod tree;
 mod variables;
 

@@ -1,24 +1,20 @@
 //! From a manifest as written to an app as meant. Every check runs, whatever the others found.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-use whirlwind_event::{Topic, TopicError, TopicFilter};
 
 use crate::manifest::{
     ActorSection, At, ByteSize, DefaultsSection, KeyValueLinks, LimitsSection, MailboxSection,
     Manifest, ManifestError, Problems, ProviderKind, ProviderSection, RetrySection, Source,
-    SupervisorSection, TimeSpan, TopicSection, quoted,
+    SupervisorSection, TimeSpan, quoted,
 };
 
+use super::names::{NAME_HELP, name_fault, name_from};
 use super::variables::{Substitution, Variables};
 use super::{
     Actor, App, Backend, Backoff, Intensity, KeyValueLink, Limits, Mailbox, Provider, Retry,
-    Secret, Supervisor, TopicRule, defaults, paths, tree,
+    Secret, Supervisor, defaults, paths, tree,
 };
-
-/// The longest name, as in DNS: names become parts of topics, of addresses and of file names.
-const LONGEST_NAME: usize = 63;
 
 /// The longest name of a bucket, in bytes: what every key-value provider takes.
 const LONGEST_BUCKET: usize = 256;
@@ -74,7 +70,7 @@ pub(super) fn app(
         problems.push(
             source.value(&at.key(inner).key("path")),
             format!(
-                "the folder of {} lies in that of {}",
+                "the folder of {} is or lies in that of {}",
                 quoted(inner),
                 quoted(outer)
             ),
@@ -88,8 +84,9 @@ pub(super) fn app(
     }
 }
 
-struct Check<'c, 't> {
-    manifest: &'c Manifest,
+/// What is checked, and what was found.
+pub(super) struct Check<'c, 't> {
+    pub(super) manifest: &'c Manifest,
     source: &'c Source<'t>,
     folder: &'c Path,
     problems: Problems,
@@ -98,12 +95,17 @@ struct Check<'c, 't> {
 
 impl<'c> Check<'c, '_> {
     /// The fault of a value.
-    fn value(&mut self, at: &At<'_>, message: impl Into<String>, help: impl Into<String>) {
+    pub(super) fn value(
+        &mut self,
+        at: &At<'_>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.problems.push(self.source.value(at), message, help);
     }
 
     /// The fault of a key, or of a table by its header.
-    fn key(&mut self, at: &At<'_>, message: impl Into<String>, help: impl Into<String>) {
+    pub(super) fn key(&mut self, at: &At<'_>, message: impl Into<String>, help: impl Into<String>) {
         self.problems.push(self.source.key(at), message, help);
     }
 
@@ -143,7 +145,7 @@ impl<'c> Check<'c, '_> {
         }
     }
 
-    fn not_empty(&mut self, size: Option<ByteSize>, at: &At<'_>) {
+    pub(super) fn not_empty(&mut self, size: Option<ByteSize>, at: &At<'_>) {
         if size == Some(ByteSize(0)) {
             let message = format!("`{}` must not be zero", at.describe());
             self.value(
@@ -244,18 +246,13 @@ impl<'c> Check<'c, '_> {
             (ProviderKind::Sled, None) => Backend::Sled {
                 path: PathBuf::from(name),
             },
-            (ProviderKind::Sled, Some(text)) => {
-                if self.has_variable(text, &path) {
-                    return Backend::Memory;
+            (ProviderKind::Sled, Some(text)) => match paths::provider_path(text) {
+                Ok(path) => Backend::Sled { path },
+                Err((message, help)) => {
+                    self.value(&path, message, help);
+                    Backend::Memory
                 }
-                match paths::provider_path(text) {
-                    Ok(path) => Backend::Sled { path },
-                    Err((message, help)) => {
-                        self.value(&path, message, help);
-                        Backend::Memory
-                    }
-                }
-            }
+            },
         }
     }
 
@@ -329,8 +326,7 @@ impl<'c> Check<'c, '_> {
 
     fn component(&mut self, text: &str, at: &At<'_>) -> PathBuf {
         const HELP: &str = "name its file: component = \"path/to/component.wasm\"";
-        if self.has_variable(text, at) {
-        } else if text.is_empty() {
+        if text.is_empty() {
             self.value(at, "`component` is empty", HELP);
         } else if text.contains("://") {
             self.value(at, "`component` is an address: only files are read", HELP);
@@ -338,66 +334,6 @@ impl<'c> Check<'c, '_> {
             self.value(at, "`component` has a control character", HELP);
         }
         self.folder.join(text)
-    }
-
-    /// `${..}` where no variable is put in. Only values that nothing prints may hold what may be a secret.
-    fn has_variable(&mut self, text: &str, at: &At<'_>) -> bool {
-        let found = text.contains("${");
-        if found {
-            let message = format!("`${{..}}` has no meaning in `{}`", at.describe());
-            let help = "variables are put into the values of `config` and `env` only: all else is shown in lists and logs";
-            self.value(at, message, help);
-        }
-        found
-    }
-
-    /// The filters of `subscribe` or `publish`.
-    fn filters(&mut self, texts: &[String], at: &At<'_>) -> Vec<TopicFilter> {
-        let publish = at.describe() == "publish";
-        let mut seen = BTreeSet::new();
-        let mut filters = Vec::new();
-        for (index, text) in texts.iter().enumerate() {
-            let at = at.index(index);
-            if self.has_variable(text, &at) {
-                continue;
-            }
-            if !seen.insert(text) {
-                self.value(
-                    &at,
-                    format!("{} stands here twice", quoted(text)),
-                    "list it once",
-                );
-                continue;
-            }
-            let filter = match TopicFilter::parse(text) {
-                Ok(filter) => filter,
-                Err(error) => {
-                    self.topic_fault(&error, &at);
-                    continue;
-                }
-            };
-            let help = "write a topic whose first level does not begin with `$`";
-            if publish && text.starts_with('$') {
-                self.value(
-                    &at,
-                    "topics that begin with `$` are published by the node alone",
-                    help,
-                );
-            } else if text.starts_with('$') && !is_lifecycle(text) {
-                let help = "lifecycle events are on `$sys/#`; other topics do not begin with `$`";
-                self.value(&at, "topics that begin with `$` are reserved", help);
-            }
-            filters.push(filter);
-        }
-        filters
-    }
-
-    fn topic_fault(&mut self, error: &TopicError, at: &At<'_>) {
-        let text = error.to_string();
-        let (message, help) = text
-            .split_once("; ")
-            .unwrap_or((&text, "docs/manifest.md has the rules of topics"));
-        self.value(at, message, help);
     }
 
     fn links(
@@ -440,8 +376,7 @@ impl<'c> Check<'c, '_> {
             .split_once('/')
             .unwrap_or((target, defaults::DEFAULT));
         let manifest = self.manifest;
-        if self.has_variable(target, at) {
-        } else if target.is_empty() {
+        if provider.is_empty() {
             self.value(
                 at,
                 "a link leads nowhere",
@@ -537,105 +472,6 @@ impl<'c> Check<'c, '_> {
             },
         }
     }
-
-    fn topics(&mut self) -> Vec<TopicRule> {
-        let table = At::top("topic");
-        let mut rules = Vec::new();
-        for (text, section) in &self.manifest.topic {
-            let at = table.key(text);
-            let dead_letter = self.dead_letter(section, &at);
-            self.not_empty(section.max_event, &at.key("max_event"));
-            if self.has_variable(text, &at) {
-                continue;
-            }
-            if text.starts_with('$') {
-                let help = "take it out: what the node publishes on `$sys/#` has no rules";
-                self.key(&at, "topics that begin with `$` are reserved", help);
-            }
-            match TopicFilter::parse(text) {
-                Ok(filter) => rules.push(TopicRule {
-                    filter,
-                    max_event: section.max_event.map(|size| size.0),
-                    dead_letter,
-                }),
-                Err(error) => self.topic_fault(&error, &at),
-            }
-        }
-        // Stable over names: rules of one form stay in the order of their text.
-        rules.sort_by(|one, other| specific(&one.filter).cmp(specific(&other.filter)));
-        rules
-    }
-
-    fn dead_letter(&mut self, section: &TopicSection, at: &At<'_>) -> Option<Topic> {
-        let text = section.dead_letter.as_ref()?;
-        let at = at.key("dead_letter");
-        if self.has_variable(text, &at) {
-            return None;
-        }
-        match Topic::parse(text) {
-            Ok(topic) if topic.is_system() => {
-                let help = "write a topic whose first level does not begin with `$`";
-                self.value(
-                    &at,
-                    "topics that begin with `$` are published by the node alone",
-                    help,
-                );
-                None
-            }
-            Ok(topic) => Some(topic),
-            Err(error) => {
-                self.topic_fault(&error, &at);
-                None
-            }
-        }
-    }
-}
-
-const NAME_HELP: &str =
-    "use lower-case letters, digits and `-`, with a letter or digit first and last; at most 63";
-
-/// Why a name is none: strict, as names become parts of topics, event sources and file names.
-fn name_fault(name: &str) -> Option<String> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let good = name.len() <= LONGEST_NAME
-        && name.starts_with(plain)
-        && name.ends_with(plain)
-        && name.chars().all(|c| plain(c) || c == '-');
-    (!good).then(|| format!("{} is no name", quoted(name)))
-}
-
-/// The nearest name to what a folder is called.
-fn name_from(text: &str) -> String {
-    let plain = |c: char| {
-        if c.is_ascii_alphanumeric() {
-            c.to_ascii_lowercase()
-        } else {
-            '-'
-        }
-    };
-    let name: String = text.chars().map(plain).collect();
-    let name: String = name.trim_matches('-').chars().take(LONGEST_NAME).collect();
-    let name = name.trim_end_matches('-');
-    if name.is_empty() {
-        "app".to_owned()
-    } else {
-        name.to_owned()
-    }
-}
-
-/// The one family of `$`-topics that may be subscribed to.
-fn is_lifecycle(filter: &str) -> bool {
-    filter == "$sys" || filter.starts_with("$sys/")
-}
-
-/// Level by level: a name is more specific than `+`, which is more specific than `#`. Of all filters that match one
-/// topic exactly one comes first.
-fn specific(filter: &TopicFilter) -> impl Iterator<Item = u8> {
-    filter.as_str().split('/').map(|level| match level {
-        "+" => 1,
-        "#" => 2,
-        _ => 0,
-    })
 }
 
 fn mailbox(own: &MailboxSection, given: &MailboxSection) -> Mailbox {

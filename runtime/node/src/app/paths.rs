@@ -7,8 +7,8 @@ use thiserror::Error;
 
 use super::{App, Backend};
 
-/// What the node itself keeps in the data directory. The control socket is the one thing every node has.
-const TAKEN: [&str; 1] = ["control.sock"];
+/// What the node itself keeps in the data directory. The control socket, and compiled components.
+const TAKEN: [&str; 2] = ["control.sock", "compiled"];
 
 /// A component whose file is not there.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

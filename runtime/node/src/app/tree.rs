@@ -68,7 +68,7 @@ impl<'m> Sound<'m> {
             let own = top.key(name);
             let listed = section.children.as_deref().unwrap_or_default();
             if listed.is_empty() && name != ROOT {
-                let message = format!("[supervisor.{name}] has no children");
+                let message = format!("[{}] has no children", own.dotted());
                 let help = "name actors or supervisors: children = [\"...\"]".to_owned();
                 fault(problems, &own, true, message, help);
             }
@@ -93,10 +93,8 @@ impl<'m> Sound<'m> {
                     let message = format!("{} is neither an actor nor a supervisor", quoted(child));
                     fault(problems, &at, false, message, help);
                 } else if let Some(parent) = parents.get(child.as_str()) {
-                    let message = format!(
-                        "{} is already a child of [supervisor.{parent}]",
-                        quoted(child)
-                    );
+                    let owner = top.key(parent).dotted();
+                    let message = format!("{} is already a child of [{owner}]", quoted(child));
                     fault(problems, &at, false, message, "list it once".to_owned());
                 } else {
                     parents.insert(child, name);
@@ -149,25 +147,22 @@ impl<'m> Sound<'m> {
                 if let Some(start) = path.iter().position(|seen| *seen == above) {
                     let circle = path.get(start..).unwrap_or_default();
                     circled.extend(circle);
-                    let mut names: Vec<String> = circle
-                        .iter()
-                        .rev()
-                        .take(5)
-                        .map(|name| quoted(name))
-                        .collect();
-                    if circle.len() > names.len() {
-                        names.push("..".to_owned());
-                    }
-                    names.push(quoted(circle.last().unwrap_or(&name)));
-                    let message = format!("supervisors contain one another: {}", names.join(" > "));
-                    let help = "take one of them out of the other's `children`".to_owned();
-                    fault(problems, &top.key(name), true, message, help);
+                    let (message, help) = circle_words(circle);
+                    fault(
+                        problems,
+                        &top.key(circle.first().unwrap_or(&name)),
+                        true,
+                        message,
+                        help,
+                    );
                     break;
                 }
                 path.push(above);
                 if path.len() > DEEPEST {
-                    let message =
-                        format!("[supervisor.{name}] lies more than {DEEPEST} supervisors deep");
+                    let message = format!(
+                        "[{}] lies more than {DEEPEST} supervisors deep",
+                        top.key(name).dotted()
+                    );
                     fault(
                         problems,
                         &top.key(name),
@@ -214,4 +209,23 @@ impl<'m> Sound<'m> {
                 .collect(),
         }
     }
+}
+
+/// Of a long circle the beginning is enough.
+fn circle_words(circle: &[&str]) -> (String, String) {
+    if let [alone] = circle {
+        let message = format!("supervisor {} is its own child", quoted(alone));
+        return (message, "take it out of its `children`".to_owned());
+    }
+    // Upward is how it was walked, downward is how it is written.
+    let downward = circle.iter().rev().chain(circle.last());
+    let mut names: Vec<String> = downward.take(5).map(|name| quoted(name)).collect();
+    if circle.len() > 4 {
+        names.push("..".to_owned());
+    }
+    let message = format!("supervisors contain one another: {}", names.join(" > "));
+    (
+        message,
+        "take one of them out of the other's `children`".to_owned(),
+    )
 }

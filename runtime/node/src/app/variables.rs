@@ -175,7 +175,7 @@ mod tests {
         let table = [
             ("${C}", Fault::Missing("C".to_owned())),
             ("${A", Fault::Unclosed),
-            ("${}", Fault::BadName("``".to_owned())),
+            ("${}", Fault::BadName("\"\"".to_owned())),
             ("${1A}", Fault::BadName("`1A`".to_owned())),
             ("${A-x}", Fault::BadName("`A-x`".to_owned())),
             ("${A:-x}", Fault::BadName("`A:-x`".to_owned())),

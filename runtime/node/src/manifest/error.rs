@@ -195,6 +195,9 @@ fn floor(text: &str, at: usize) -> usize {
 /// A name from the manifest as it is shown in a message: in backquotes, escaped and of bounded length.
 pub(crate) fn quoted(name: &str) -> String {
     const LONGEST: usize = 64;
+    if name.is_empty() {
+        return "\"\"".to_owned();
+    }
     let mut shown = String::from("`");
     for (index, c) in name.chars().enumerate() {
         if index == LONGEST {

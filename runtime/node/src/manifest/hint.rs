@@ -25,7 +25,7 @@ fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&
 }
 
 /// What to say of a name that is not known: the nearest one, else what `all` there are.
-pub(super) fn hint<'n>(name: &str, known: impl IntoIterator<Item = &'n str>, all: &str) -> String {
+pub(crate) fn hint<'n>(name: &str, known: impl IntoIterator<Item = &'n str>, all: &str) -> String {
     /// More names than anybody gives, and few enough to compare with each.
     const COMPARED: usize = 1000;
     const LISTED: usize = 20;
@@ -37,7 +37,7 @@ pub(super) fn hint<'n>(name: &str, known: impl IntoIterator<Item = &'n str>, all
     let more = if known.len() > LISTED { ", .." } else { "" };
     let listed: Vec<String> = known.iter().take(LISTED).map(|name| quoted(name)).collect();
     if listed.is_empty() {
-        format!("there are no {all}")
+        "there are none".to_owned()
     } else {
         format!("{all}: {}{more}", listed.join(", "))
     }

@@ -3,6 +3,8 @@
 //! It walks the parsed text beside the JSON Schema, so all faults are found in one pass and no key needs words of its
 //! own. Only what schemars makes of our types is understood, which is much less than JSON Schema.
 
+use std::ops::Range;
+
 use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -120,7 +122,11 @@ impl<'w, 't> Walk<'w, 't> {
             let name: &str = key.get_ref();
             let here = at.as_ref().map_or_else(|| At::top(name), |at| at.key(name));
             match (known.and_then(|known| known.get(name)), others) {
-                (Some(schema), _) | (None, Some(schema)) => self.value(schema, value, here),
+                (Some(schema), _) => self.value(schema, value, here),
+                (None, Some(schema)) => {
+                    self.has_variable(name, self.source.key(&here), here);
+                    self.value(schema, value, here);
+                }
                 (None, None) => self.unknown(name, known, at.as_ref(), here),
             }
         }
@@ -168,39 +174,94 @@ impl<'w, 't> Walk<'w, 't> {
             ("key", "known keys")
         };
         let message = format!("unknown {what} {} in {}", quoted(name), table_name(table));
-        let help = self.problems.hint(name, names, all);
+        let help = match self.home(name) {
+            Some(home) if !in_links => format!("{} belongs in {home}", quoted(name)),
+            _ => self.problems.hint(name, names, all),
+        };
         self.problems.push(self.source.key(&here), message, help);
+    }
+
+    /// The table that does have this key.
+    fn home(&self, name: &str) -> Option<&'static str> {
+        let homes = [
+            ("/properties/actor/additionalProperties", "[actor.NAME]"),
+            (
+                "/properties/supervisor/additionalProperties",
+                "[supervisor.NAME]",
+            ),
+            (
+                "/properties/provider/additionalProperties",
+                "[provider.NAME]",
+            ),
+            (
+                "/properties/topic/additionalProperties",
+                "[topic.\"FILTER\"]",
+            ),
+        ];
+        let has = |pointer: &str| {
+            let table = self
+                .root
+                .pointer(pointer)
+                .map(|schema| self.resolve(schema));
+            table
+                .and_then(|table| table.get("properties")?.get(name))
+                .is_some()
+        };
+        homes
+            .into_iter()
+            .find(|(pointer, _)| has(pointer))
+            .map(|(_, home)| home)
     }
 
     /// One of a few words.
     fn word(&mut self, variants: &'w [Value], value: &Spanned<DeValue<'t>>, at: At<'_>) {
-        let words = variants.iter().flat_map(|variant| {
-            let constant = variant.get("const").into_iter();
-            constant
-                .chain(
-                    variant
-                        .get("enum")
-                        .and_then(Value::as_array)
-                        .into_iter()
-                        .flatten(),
-                )
-                .filter_map(Value::as_str)
-        });
+        let constants = |variant: &'w Value| {
+            let several = variant.get("enum").and_then(Value::as_array);
+            variant
+                .get("const")
+                .into_iter()
+                .chain(several.into_iter().flatten())
+        };
+        let words: Vec<&str> = variants
+            .iter()
+            .flat_map(constants)
+            .filter_map(Value::as_str)
+            .collect();
         match value.get_ref().as_str() {
-            Some(text) if words.clone().any(|word| word == text) => {}
+            Some(text)
+                if words.contains(&text) || self.has_variable(text, self.source.value(&at), at) => {
+            }
             Some(text) => {
-                let message = format!("{} is no {}", quoted(text), at.describe());
-                let help = self.problems.hint(text, words, "known");
+                let message = format!("`{}` cannot be {}", at.describe(), quoted(text));
+                let help = self.problems.hint(text, words, "it can be");
                 self.problems.push(self.source.value(&at), message, help);
             }
             None => {
-                let known: Vec<&str> = words.collect();
-                self.wrong_type("text", value, at, &format!("known: {}", known.join(", ")));
+                let words: Vec<String> = words.into_iter().map(quoted).collect();
+                let help = format!("in quotes, it can be: {}", words.join(", "));
+                self.wrong_type("text", value, at, &help);
             }
         }
     }
 
+    /// `${..}` where no variable is put in. Only what nothing prints may hold what may be a secret; a build command
+    /// is left to the shell.
+    fn has_variable(&mut self, text: &str, span: Option<Range<usize>>, at: At<'_>) -> bool {
+        let secret = at.depth() == 4 && matches!(at.parent_name(), Some("config" | "env"));
+        let command = at.depth() == 3 && at.name() == Some("build");
+        let found = text.contains("${") && !secret && !command;
+        if found {
+            let help = "variables are put into the values of `config` and `env` only: all else is shown in lists and logs";
+            self.problems
+                .push(span, "`${..}` has no meaning here", help);
+        }
+        found
+    }
+
     fn text(&mut self, schema: &Map<String, Value>, text: &str, at: At<'_>) {
+        if self.has_variable(text, self.source.value(&at), at) {
+            return;
+        }
         let (what, like, fault) = match schema.get("format").and_then(Value::as_str) {
             Some("byte-size") => (
                 "size",
@@ -255,11 +316,12 @@ impl<'w, 't> Walk<'w, 't> {
     }
 
     fn wrong_type(&mut self, wanted: &str, value: &Spanned<DeValue<'t>>, at: At<'_>, help: &str) {
-        let message = format!(
-            "`{}` must be {wanted}, not {}",
-            at.describe(),
-            kind(value.get_ref()).words()
-        );
+        let found = match value.get_ref() {
+            DeValue::Boolean(truth) => format!("`{truth}`"),
+            DeValue::Float(_) => "a fraction".to_owned(),
+            other => kind(other).words().to_owned(),
+        };
+        let message = format!("`{}` must be {wanted}, not {found}", at.describe());
         self.problems.push(self.source.value(&at), message, help);
     }
 }
@@ -327,6 +389,9 @@ fn remedy(wanted: Kind, schema: &Map<String, Value>, found: &DeValue<'_>, at: &A
             }
             Some("time-span") => {
                 format!("write the number with its unit, in quotes: {key} = \"5s\"")
+            }
+            _ if matches!(found, DeValue::Array(_) | DeValue::Table(_)) => {
+                format!("write text: {key} = \"...\"")
             }
             _ => "put it in quotes".to_owned(),
         },

@@ -207,6 +207,10 @@ impl<'t> Source<'t> {
 fn help_for(message: &str) -> &'static str {
     if message.contains("duplicate key") {
         "each key and each table is written once: join the two, or give one another name"
+    } else if message.contains("unquoted key") {
+        "a key with other characters stands in quotes: [topic.\"sensors/#\"]"
+    } else if message.contains("escaped value") {
+        "in \"...\" a backslash is written twice; in '...' once"
     } else if message.contains("quoted") || message.contains("string value") {
         "text stands in quotes: \"like this\""
     } else if message.contains("recursion") {

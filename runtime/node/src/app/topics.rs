@@ -1,0 +1,119 @@
+//! Topics: what an actor subscribes to and publishes, and the rules for topics.
+
+use std::collections::BTreeSet;
+
+use whirlwind_event::{Topic, TopicError, TopicFilter};
+
+use crate::manifest::{At, TopicSection, quoted};
+
+use super::TopicRule;
+use super::check::Check;
+
+impl Check<'_, '_> {
+    /// The filters of `subscribe` or `publish`.
+    pub(super) fn filters(&mut self, texts: &[String], at: &At<'_>) -> Vec<TopicFilter> {
+        let publish = at.describe() == "publish";
+        let mut seen = BTreeSet::new();
+        let mut filters = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            let at = at.index(index);
+            if !seen.insert(text) {
+                self.value(
+                    &at,
+                    format!("{} stands here twice", quoted(text)),
+                    "list it once",
+                );
+                continue;
+            }
+            let filter = match TopicFilter::parse(text) {
+                Ok(filter) => filter,
+                Err(error) => {
+                    self.topic_fault(&error, &at);
+                    continue;
+                }
+            };
+            let help = "write a topic whose first level does not begin with `$`";
+            if publish && text.starts_with('$') {
+                self.value(
+                    &at,
+                    "topics that begin with `$` are published by the node alone",
+                    help,
+                );
+            } else if text.starts_with('$') && !is_lifecycle(text) {
+                let help = "lifecycle events are on `$sys/#`; other topics do not begin with `$`";
+                self.value(&at, "topics that begin with `$` are reserved", help);
+            }
+            filters.push(filter);
+        }
+        filters
+    }
+
+    fn topic_fault(&mut self, error: &TopicError, at: &At<'_>) {
+        let text = error.to_string();
+        let (message, help) = text
+            .split_once("; ")
+            .unwrap_or((&text, "docs/manifest.md has the rules of topics"));
+        self.value(at, message, help);
+    }
+
+    pub(super) fn topics(&mut self) -> Vec<TopicRule> {
+        let table = At::top("topic");
+        let mut rules = Vec::new();
+        for (text, section) in &self.manifest.topic {
+            let at = table.key(text);
+            let dead_letter = self.dead_letter(section, &at);
+            self.not_empty(section.max_event, &at.key("max_event"));
+            if text.starts_with('$') {
+                let help = "take it out: what the node publishes on `$sys/#` has no rules";
+                self.key(&at, "topics that begin with `$` are reserved", help);
+            }
+            match TopicFilter::parse(text) {
+                Ok(filter) => rules.push(TopicRule {
+                    filter,
+                    max_event: section.max_event.map(|size| size.0),
+                    dead_letter,
+                }),
+                Err(error) => self.topic_fault(&error, &at),
+            }
+        }
+        // Stable over names: rules of one form stay in the order of their text.
+        rules.sort_by(|one, other| specific(&one.filter).cmp(specific(&other.filter)));
+        rules
+    }
+
+    fn dead_letter(&mut self, section: &TopicSection, at: &At<'_>) -> Option<Topic> {
+        let text = section.dead_letter.as_ref()?;
+        let at = at.key("dead_letter");
+        match Topic::parse(text) {
+            Ok(topic) if topic.is_system() => {
+                let help = "write a topic whose first level does not begin with `$`";
+                self.value(
+                    &at,
+                    "topics that begin with `$` are published by the node alone",
+                    help,
+                );
+                None
+            }
+            Ok(topic) => Some(topic),
+            Err(error) => {
+                self.topic_fault(&error, &at);
+                None
+            }
+        }
+    }
+}
+
+/// The one family of `$`-topics that may be subscribed to.
+fn is_lifecycle(filter: &str) -> bool {
+    filter == "$sys" || filter.starts_with("$sys/")
+}
+
+/// Level by level: a name is more specific than `+`, which is more specific than `#`. Of all filters that match one
+/// topic exactly one comes first.
+fn specific(filter: &TopicFilter) -> impl Iterator<Item = u8> {
+    filter.as_str().split('/').map(|level| match level {
+        "+" => 1,
+        "#" => 2,
+        _ => 0,
+    })
+}
