@@ -26,11 +26,11 @@
 //! them all. Any change is found.
 //!
 //! After an abrupt stop there is no seal. Then opening reads every key and value once, and finds what
-//! sled's checksums find. Two kinds of damage to its log sled takes for something else:
-//! - for the end of the log: the store is then as it was at an earlier moment. Where that undoes a flush,
-//!   [`Opened::rolled_back`] says so; writes that nobody flushed go without a word.
-//! - for the end of a 512 KiB segment: writes in the middle are then missing while later ones are there.
-//!   **Nothing notices this**; it is rare.
+//! sled's checksums find. Other damage to its log sled takes for the end of the log, or of a 512 KiB
+//! segment of it, and goes on with what is before, or around it. Where that undoes a flush,
+//! [`Opened::rolled_back`] says so: flushes are counted in the store and beside it. What goes **without a
+//! word** is writes that nobody flushed, and writes in the middle of a log whose last flush is intact;
+//! the latter did not come up in 1,000 damages, which bounds it at 3 in 1,000.
 //!
 //! No value is ever made up: what is read was once written under its key.
 //!

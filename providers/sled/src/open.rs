@@ -27,14 +27,15 @@ pub struct Opened {
     pub store: SledKeyValue,
     /// The damaged store that was found in its place, for the caller to report.
     pub set_aside: Option<SetAside>,
-    /// That the store itself is older than its last flush, for the caller to report.
+    /// That flushed writes are missing in the store itself, for the caller to report.
     pub rolled_back: Option<RolledBack>,
 }
 
 /// Writes that were flushed are missing after an abrupt stop: after a power cut, or because the end of
-/// the store's log is damaged. What is there is as it was at an earlier moment.
+/// the store's log is damaged. What is there is as it was at an earlier moment, or, when the log was cut
+/// off, may have gaps before that.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the key-value store `{}` lost its {flushes} last flushes, by a power cut or by damage to its files; it continues from before them", .path.display())]
+#[error("the key-value store `{}` lost its {flushes} last flushes, by a power cut or by damage to its files; it goes on with what is left", .path.display())]
 pub struct RolledBack {
     /// The directory of the store.
     pub path: PathBuf,
