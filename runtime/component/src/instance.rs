@@ -1,0 +1,318 @@
+//! An instance: one store, called event by event until it traps or is dropped.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use wasmtime::{PoolConcurrencyLimitError, Store};
+use whirlwind_event::{Event, ExtensionValue, Topic};
+
+use crate::bindings::events::EventHandler;
+use crate::bindings::events::exports::whirlwind::actor::handler::Failure;
+use crate::bindings::events::whirlwind::actor::types as wit;
+use crate::bindings::host::wasi::messaging::types::Error as MessagingError;
+use crate::bindings::messages::MessageHandler;
+use crate::component::{Component, HandlerPre, explain};
+use crate::host::messaging::Message;
+use crate::lane::Ticket;
+use crate::outbox::Outbox;
+use crate::state::State;
+use crate::text;
+use crate::ticker::Ticker;
+use crate::trap::{Trap, TrapKind};
+
+/// A running component. It is used up by a trap: [`Instance::handle`] takes it and gives it back only
+/// if it may be called again, so a broken one cannot be.
+pub struct Instance {
+    component: Component,
+    store: Store<State>,
+    handler: Handler,
+    ticket: Arc<Ticket>,
+}
+
+enum Handler {
+    Events(EventHandler),
+    Messages(MessageHandler),
+}
+
+/// One event for an instance.
+pub struct Turn {
+    /// The topic it came on.
+    pub topic: Topic,
+    /// The event.
+    pub event: Arc<Event>,
+    /// Where the handler publishes to.
+    pub outbox: Box<dyn Outbox>,
+}
+
+/// How a turn ended. If not with [`Reply::Ok`], its outbox is dropped: nothing leaves a turn that failed.
+#[must_use]
+pub enum Outcome {
+    /// The handler returned. The instance may be called again.
+    Done(Instance, Reply),
+    /// The instance is gone.
+    Trapped(Trap),
+}
+
+/// What a handler answered.
+#[must_use]
+pub enum Reply {
+    /// It handled the event. Here is what it published, to be committed.
+    Ok(Box<dyn Outbox>),
+    /// It asks for the event again later, for this reason.
+    Retry(String),
+    /// It will never handle the event, for this reason.
+    Reject(String),
+}
+
+/// Why an instance could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The machine has no room for more instances.
+    #[error(
+        "there are {limit} instances already, as many as the limit of memory maps allows; raise it with `sysctl vm.max_map_count`"
+    )]
+    TooMany {
+        /// How many there are.
+        limit: usize,
+    },
+    /// The pool of instances per message is used up.
+    #[error("all {limit} places of the pool for instances per message are taken")]
+    PoolFull {
+        /// How many there are.
+        limit: u32,
+    },
+    /// It starts with more than its memory limit allows.
+    #[error("needs more memory to start than its limit of {}", text::bytes(*.limit))]
+    Memory {
+        /// Bytes.
+        limit: usize,
+    },
+    /// It trapped while it started.
+    #[error("{0}")]
+    Trapped(Trap),
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Instance")
+            .field(&self.component.name())
+            .finish()
+    }
+}
+
+impl std::fmt::Debug for Turn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Turn")
+            .field("topic", &self.topic)
+            .field("event", &self.event)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Done(_, reply) => f.debug_tuple("Done").field(reply).finish(),
+            Self::Trapped(trap) => f.debug_tuple("Trapped").field(trap).finish(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ok(_) => f.write_str("Ok"),
+            Self::Retry(why) => f.debug_tuple("Retry").field(why).finish(),
+            Self::Reject(why) => f.debug_tuple("Reject").field(why).finish(),
+        }
+    }
+}
+
+impl Instance {
+    pub(crate) async fn start(component: &Component, state: State) -> Result<Self, StartError> {
+        let limits = &component.shared().limits;
+        let failed = |store: &Store<State>, error: &wasmtime::Error| {
+            if error.is::<PoolConcurrencyLimitError>() {
+                return StartError::PoolFull {
+                    limit: component.engine().pool_size(),
+                };
+            }
+            let trap = explain(component, store, error);
+            // Memory refused before any code ran has no trap of its own.
+            if trap.kind == TrapKind::Host && store.data().meter.refused_memory() {
+                return StartError::Memory {
+                    limit: limits.memory,
+                };
+            }
+            StartError::Trapped(trap)
+        };
+        let (mut store, ticket) = component.store(state).map_err(|error| {
+            StartError::Trapped(Trap {
+                kind: TrapKind::Host,
+                text: format!("could not be given a store: {error:#}"),
+                backtrace: String::new(),
+            })
+        })?;
+        store.data_mut().begin(None);
+        store.set_epoch_deadline(1);
+        let call = async {
+            Ok(match component.handler_pre() {
+                HandlerPre::Events(pre) => {
+                    Handler::Events(pre.instantiate_async(&mut store).await?)
+                }
+                HandlerPre::Messages(pre) => {
+                    Handler::Messages(pre.instantiate_async(&mut store).await?)
+                }
+            })
+        };
+        let started = watch(call, component.engine().ticker(), &ticket, limits.deadline).await;
+        match started {
+            Some(Ok(handler)) => Ok(Self {
+                component: component.clone(),
+                store,
+                handler,
+                ticket,
+            }),
+            Some(Err(error)) => Err(failed(&store, &error)),
+            None => Err(StartError::Trapped(Trap::deadline(limits))),
+        }
+    }
+
+    /// The component it is an instance of.
+    #[must_use]
+    pub fn component(&self) -> &Component {
+        &self.component
+    }
+
+    /// Handles one event: calls the component's handler and waits for its answer, at most until the
+    /// deadline. Dropping the future drops the instance, and what it published.
+    ///
+    /// What a reason or a trap quotes of the guest's words is cleaned of control characters and cut.
+    pub async fn handle(mut self, turn: Turn) -> Outcome {
+        let Turn {
+            topic,
+            event,
+            outbox,
+        } = turn;
+        self.store.data_mut().begin(Some(outbox));
+        // Zero would interrupt at once: it is counted from the epoch in which the call begins.
+        self.store.set_epoch_deadline(1);
+        let engine = self.component.engine();
+        let deadline = self.component.shared().limits.deadline;
+        let called = match &self.handler {
+            Handler::Events(handler) => {
+                let time = event.time_text();
+                let extensions: Vec<_> = event.extensions().map(extension).collect();
+                let extensions: Vec<_> = extensions
+                    .iter()
+                    .map(|(name, value)| (*name, value.as_ref()))
+                    .collect();
+                let event = wit::Event {
+                    id: event.id(),
+                    source: event.source(),
+                    type_: event.ty(),
+                    topic: topic.as_str(),
+                    subject: event.subject(),
+                    time: time.as_deref(),
+                    datacontenttype: event.datacontenttype(),
+                    dataschema: event.dataschema(),
+                    extensions: &extensions,
+                    data: event.data(),
+                };
+                let call = handler
+                    .whirlwind_actor_handler()
+                    .call_on_receive(&mut self.store, event);
+                watch(call, engine.ticker(), &self.ticket, deadline).await
+            }
+            Handler::Messages(handler) => {
+                let message = Message::received(topic, event);
+                match self.store.data_mut().push_message(message) {
+                    Ok(message) => {
+                        let call = handler
+                            .wasi_messaging_incoming_handler()
+                            .call_handle(&mut self.store, message);
+                        watch(call, engine.ticker(), &self.ticket, deadline)
+                            .await
+                            .map(|called| called.map(|answer| answer.map_err(failure)))
+                    }
+                    // The guest keeps so many messages that there is no room for one more.
+                    Err(error) => Some(Err(error)),
+                }
+            }
+        };
+        match called {
+            Some(Ok(answer)) => self.done(answer),
+            Some(Err(error)) => Outcome::Trapped(explain(&self.component, &self.store, &error)),
+            None => {
+                // What it was saying is worth ending the line for.
+                self.store.data().stderr.last_words();
+                Outcome::Trapped(Trap::deadline(&self.component.shared().limits))
+            }
+        }
+    }
+
+    fn done(mut self, answer: Result<(), Failure>) -> Outcome {
+        self.component.shared().voice.settle();
+        let outbox = self.store.data_mut().outbox.take();
+        let reply = match (answer, outbox) {
+            (Ok(()), Some(outbox)) => Reply::Ok(outbox),
+            // The outbox was put there when the turn began, and only this takes it.
+            (Ok(()), None) => Reply::Retry("the turn lost its outbox".to_owned()),
+            (Err(Failure::Retry(why)), _) => Reply::Retry(text::clean(&why, text::MAX_WORDS)),
+            (Err(Failure::Reject(why)), _) => Reply::Reject(text::clean(&why, text::MAX_WORDS)),
+        };
+        Outcome::Done(self, reply)
+    }
+}
+
+/// An error that a handler of `wasi:messaging` answered, as the verdict it is.
+fn failure(error: MessagingError) -> Failure {
+    match error {
+        MessagingError::Timeout => Failure::Retry("timeout".to_owned()),
+        MessagingError::Connection(why) => Failure::Retry(why),
+        MessagingError::PermissionDenied(why) | MessagingError::Other(why) => Failure::Reject(why),
+    }
+}
+
+/// An extension attribute in its canonical string form.
+fn extension<'a>((name, value): (&'a str, &'a ExtensionValue)) -> (&'a str, Cow<'a, str>) {
+    let value = match value {
+        ExtensionValue::String(text) => Cow::Borrowed(text.as_str()),
+        ExtensionValue::Boolean(true) => Cow::Borrowed("true"),
+        ExtensionValue::Boolean(false) => Cow::Borrowed("false"),
+        ExtensionValue::Integer(number) => Cow::Owned(number.to_string()),
+    };
+    (name, value)
+}
+
+/// Runs guest code: keeps the ticker awake, gives the slow lane's place back after every poll, and ends
+/// the wait at the deadline with `None`. A call that is done at its first poll, as most are, sets no
+/// timer.
+async fn watch<T>(
+    call: impl Future<Output = T>,
+    ticker: &Ticker,
+    ticket: &Ticket,
+    deadline: Duration,
+) -> Option<T> {
+    let mut call = std::pin::pin!(call);
+    let mut alarm = None;
+    std::future::poll_fn(|context| {
+        ticker.mark();
+        let polled = call.as_mut().poll(context);
+        ticket.leave();
+        if let Poll::Ready(result) = polled {
+            return Poll::Ready(Some(result));
+        }
+        // From the first poll on, which a guest can only have stretched by a tick. Unconstrained: tokio
+        // would put the alarm off for a task that used up its budget, as a guest can each time.
+        let alarm = alarm.get_or_insert_with(|| {
+            Box::pin(tokio::task::coop::unconstrained(tokio::time::sleep(
+                deadline,
+            )))
+        });
+        alarm.as_mut().poll(context).map(|()| None)
+    })
+    .await
+}

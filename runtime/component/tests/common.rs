@@ -1,0 +1,240 @@
+//! What the tests of this crate share: guests, an outbox that remembers, a node's place in miniature.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use whirlwind_component::{
+    Component, Engine, EngineConfig, Instance, LoadError, Outbox, Outcome, PublishError, Reply,
+    Settings, Source, Trap, Turn,
+};
+use whirlwind_event::{Event, EventBuilder, Topic};
+
+/// One engine for all tests of a process, as a node has one; its compiled code is kept in the build's
+/// folder, so that a second run of the tests does not compile the guests again.
+pub fn engine() -> Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE
+        .get_or_init(|| {
+            Engine::new(EngineConfig {
+                cache: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("wasm-cache")),
+                ..EngineConfig::default()
+            })
+            .unwrap()
+        })
+        .clone()
+}
+
+/// The file of a guest in `actors/`; `None` if guests cannot be built here, which is said, and under CI
+/// is a failure.
+pub fn guest(name: &str) -> Option<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match BUILT.get_or_init(build) {
+        Ok(folder) => Some(folder.join(format!("{}.wasm", name.replace('-', "_")))),
+        Err(reason) => {
+            let thread = std::thread::current();
+            let test = thread.name().unwrap_or("a test");
+            assert!(std::env::var_os("CI").is_none(), "{test}: {reason}");
+            // To the stream itself: `eprintln!` is captured.
+            let _ = writeln!(std::io::stderr(), "left out: {test}: {reason}");
+            None
+        }
+    }
+}
+
+/// Builds the guests with plain cargo, free of what an outer cargo set.
+fn build() -> Result<PathBuf, String> {
+    let actors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../actors");
+    let mut cargo = Command::new("cargo");
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let outer = text.starts_with("CARGO") || text.starts_with("RUST");
+        if outer && text != "CARGO_HOME" && text != "RUSTUP_HOME" {
+            cargo.env_remove(&name);
+        }
+    }
+    let built = cargo
+        .args(["build", "--release", "--quiet", "--target", "wasm32-wasip2"])
+        .current_dir(&actors)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+    let words = String::from_utf8_lossy(&built.stderr);
+    if built.status.success() {
+        return Ok(actors.join("target/wasm32-wasip2/release"));
+    }
+    // Without the target's standard library, rustc cannot find the first crate of all.
+    assert!(words.contains("E0463"), "the guests do not build:\n{words}");
+    Err("the target is missing; add it with `rustup target add wasm32-wasip2`".to_owned())
+}
+
+/// What was published and committed, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Sent(Arc<Mutex<Vec<(String, Event)>>>);
+
+impl Sent {
+    pub fn take(&self) -> Vec<(String, Event)> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    /// The data of the only event.
+    pub fn text(&self) -> String {
+        let mut sent = self.take();
+        assert_eq!(sent.len(), 1, "{sent:?}");
+        String::from_utf8(sent.remove(0).1.data().unwrap_or_default().to_vec()).unwrap()
+    }
+
+    pub fn outbox(&self) -> Box<Record> {
+        Box::new(Record {
+            sent: self.clone(),
+            refuse: None,
+            taken: Vec::new(),
+        })
+    }
+}
+
+/// An outbox that remembers what was committed.
+pub struct Record {
+    sent: Sent,
+    /// What every publish is refused with.
+    pub refuse: Option<PublishError>,
+    taken: Vec<(String, Event)>,
+}
+
+impl Outbox for Record {
+    fn publish(&mut self, topic: &str, event: EventBuilder) -> Result<String, PublishError> {
+        if let Some(error) = &self.refuse {
+            return Err(error.clone());
+        }
+        let index = self.taken.len();
+        let event = event
+            .id_or_else(|| format!("given-{index}"))
+            .source_or_else(|| "/test/actor".to_owned())
+            .ty_or_else(|| "dev.whirlwind.message".to_owned())
+            .build()
+            .map_err(|error| PublishError::Invalid(error.to_string()))?;
+        let id = event.id().to_owned();
+        self.taken.push((topic.to_owned(), event));
+        Ok(id)
+    }
+
+    fn commit(self: Box<Self>) {
+        self.sent.0.lock().unwrap().extend(self.taken);
+    }
+}
+
+/// An event with this data and nothing more than it must have.
+pub fn event(data: impl Into<Vec<u8>>) -> Event {
+    EventBuilder::new()
+        .id("1")
+        .source("/test")
+        .ty("test")
+        .data(data)
+        .build()
+        .unwrap()
+}
+
+pub fn turn(event: Event, outbox: Box<dyn Outbox>) -> Turn {
+    Turn {
+        topic: Topic::parse("in").unwrap(),
+        event: Arc::new(event),
+        outbox,
+    }
+}
+
+/// A component and the one instance of it that is called until it traps.
+pub struct Actor {
+    pub component: Component,
+    pub sent: Sent,
+    instance: Option<Instance>,
+}
+
+/// How a turn ended, its outbox committed if it ended well.
+#[derive(Debug)]
+pub enum End {
+    Ok,
+    Retry(String),
+    Reject(String),
+    Trap(Trap),
+}
+
+impl End {
+    pub fn trap(self) -> Trap {
+        match self {
+            Self::Trap(trap) => trap,
+            other => panic!("no trap: {other:?}"),
+        }
+    }
+
+    pub fn ok(self) {
+        assert!(matches!(self, Self::Ok), "{self:?}");
+    }
+}
+
+impl Actor {
+    pub async fn new(source: impl Into<Source>, settings: Settings) -> Self {
+        Self::load(&engine(), source, settings).await.unwrap()
+    }
+
+    /// One of the guests, or nothing if they cannot be built here.
+    pub async fn guest(name: &str, settings: Settings) -> Option<Self> {
+        Some(Self::new(guest(name)?, settings).await)
+    }
+
+    pub async fn load(
+        engine: &Engine,
+        source: impl Into<Source>,
+        settings: Settings,
+    ) -> Result<Self, LoadError> {
+        Ok(Self {
+            component: Component::load(engine, "actor", source, settings).await?,
+            sent: Sent::default(),
+            instance: None,
+        })
+    }
+
+    /// Handles an event, on the instance that handled the last one if that one lives.
+    pub async fn handle(&mut self, event: Event) -> End {
+        let outbox = self.sent.outbox();
+        self.handle_with(event, outbox).await
+    }
+
+    pub async fn handle_with(&mut self, event: Event, outbox: Box<dyn Outbox>) -> End {
+        let instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => self.component.instantiate().await.unwrap(),
+        };
+        match instance.handle(turn(event, outbox)).await {
+            Outcome::Done(instance, reply) => {
+                self.instance = Some(instance);
+                match reply {
+                    Reply::Ok(outbox) => {
+                        outbox.commit();
+                        End::Ok
+                    }
+                    Reply::Retry(why) => End::Retry(why),
+                    Reply::Reject(why) => End::Reject(why),
+                }
+            }
+            Outcome::Trapped(trap) => End::Trap(trap),
+        }
+    }
+
+    /// Tells a misbehaving guest what to do, in the data of an event.
+    pub async fn tell(&mut self, command: &str) -> End {
+        self.handle(event(command)).await
+    }
+
+    pub fn has_instance(&self) -> bool {
+        self.instance.is_some()
+    }
+}
