@@ -37,7 +37,6 @@ pub use units::{ByteSize, TimeSpan};
 pub(crate) use error::{Problems, quoted};
 pub(crate) use file::read;
 pub(crate) use hint::hint;
-pub(crate) use hint::hint;
 pub(crate) use source::{At, Source};
 
 impl std::str::FromStr for Manifest {
