@@ -19,7 +19,8 @@ pub(crate) fn is_uri(text: &str) -> bool {
 /// Splits at a colon in the first segment. There it ends a scheme and nothing else: a relative
 /// reference may not have one (section 4.2).
 fn split_scheme(text: &str) -> Option<(&str, &str)> {
-    let end = text.find([':', '/', '?', '#'])?;
+    let mut bytes = text.bytes();
+    let end = bytes.position(|byte| matches!(byte, b':' | b'/' | b'?' | b'#'))?;
     let (scheme, rest) = text.split_at_checked(end)?;
     Some((scheme, rest.strip_prefix(':')?))
 }

@@ -296,3 +296,32 @@ impl<T: fmt::Debug> fmt::Debug for FilterTree<T> {
         f.debug_map().entries(self.iter()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Subscriptions come and go for as long as a node runs.
+    #[test]
+    fn a_tree_that_is_emptied_keeps_no_nodes_and_uses_its_places_again() {
+        let filters = ["a/+", "a/b/#", "+/b/+", "+/b/#", "#", "a", "a/+/c"]
+            .map(|text| TopicFilter::parse(text).unwrap());
+        let mut tree = FilterTree::new();
+        let mut places = 0;
+        for round in 0..3 {
+            for filter in &filters {
+                tree.insert(filter, ());
+            }
+            for filter in &filters {
+                assert_eq!(tree.remove(filter, |()| true), 1);
+            }
+            assert!(tree.exact.is_empty());
+            assert!(tree.nodes.iter().all(Node::is_empty));
+            assert_eq!(tree.free.len() + 1, tree.nodes.len());
+            if round == 0 {
+                places = tree.nodes.len();
+            }
+            assert_eq!(tree.nodes.len(), places);
+        }
+    }
+}

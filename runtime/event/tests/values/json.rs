@@ -205,6 +205,27 @@ fn the_most_members_an_event_can_have_are_read_and_more_are_not() {
 }
 
 #[test]
+fn data_of_no_bytes_is_an_empty_member_and_not_an_absent_one() {
+    for (media_type, member) in [
+        ("text/plain", r#""data":"""#),
+        ("application/json", r#""data_base64":"""#),
+        ("image/png", r#""data_base64":"""#),
+    ] {
+        let event = minimal()
+            .datacontenttype(media_type)
+            .data("")
+            .build()
+            .unwrap();
+        let document = String::from_utf8(json::to_vec(&event)).unwrap();
+        assert!(document.ends_with(&format!("{member}}}")), "{document}");
+        assert_eq!(
+            json::from_slice(document.as_bytes()).unwrap().data(),
+            Some(&[][..])
+        );
+    }
+}
+
+#[test]
 fn an_unfinished_event_can_be_completed() {
     let builder = json::builder_from_slice(br#"{"specversion":"1.0","type":"given"}"#).unwrap();
     assert!(builder.has_ty() && !builder.has_id());
