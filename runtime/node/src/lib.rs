@@ -1,7 +1,68 @@
 //! A running app: its manifest, its supervision tree, its doors.
+//!
+//! A program that embeds Whirlwind reads an [`App`], starts a [`Node`] from it, publishes and subscribes, and stops it:
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use whirlwind::{App, Node, Seen, Variables};
+//! use whirlwind::event::{EventBuilder, Topic, TopicFilter};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let app = App::load(Path::new("actors/pingpong"), &Variables::from_environment())?;
+//! let node = Node::builder(app).start().await?;
+//!
+//! let mut pongs = node.subscribe(&TopicFilter::parse("pong")?);
+//! let ping = EventBuilder::new().id("1").source("/example").ty("example.ping").data("ping").build()?;
+//! node.publish(&Topic::parse("ping")?, ping).await?;
+//! if let Some(Seen::Event { event, .. }) = pongs.next().await {
+//!     println!("{:?}", event.data());
+//! }
+//! node.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`manifest`] | the manifest as written |
+//! | [`app`] | the same as meant: checked, defaults filled in |
+//! | [`node`](Node) | a running app: publish, subscribe, inspect, stop |
+//! | `tree` | the supervision tree: providers, actors, doors |
+//! | `actor` | a component as an actor: its worker loop, its outbox |
+//! | `provider` | key-value stores, up or down, and the links to them |
+//! | [`control`] | the control API on a unix socket: the one door of this crate |
+//! | `subscription` | events as somebody who looks on sees them |
+//! | [`part`](Part) | what a node says of its parts |
+//! | [`check`](check()) | what would fail at start, without starting |
+//! | [`guarantee`](Guarantee) | what an event gets that an actor accepted |
+//!
+//! Errors say what was wrong, where, and what to do: [`ManifestError`] before anything runs, [`StartError`] until all is up,
+//! [`PublishError`] for one event. An [`End`] is not an error. This crate knows nothing of terminals and command lines.
 
+mod actor;
 pub mod app;
+mod check;
+pub mod control;
+mod guarantee;
 pub mod manifest;
+mod node;
+mod part;
+mod provider;
+mod subscription;
+mod tree;
 
-pub use app::App;
+pub use app::{App, Variables};
+pub use check::{Check, CheckedActor, check};
+pub use guarantee::Guarantee;
 pub use manifest::{Manifest, ManifestError};
+pub use node::{Builder, ComponentError, End, Node, Progress, PublishError, Published, StartError};
+pub use part::{Part, PartKind, PartState, TreeKind, TreeNode};
+pub use subscription::{Seen, Subscription};
+
+/// Events, topics and filters.
+pub use whirlwind_event as event;
+/// Key-value stores, as [`Node::store`] hands them out.
+pub use whirlwind_provider_api as provider_api;
+
+/// The version of this crate, which is the version of the node.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

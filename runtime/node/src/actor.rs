@@ -1,0 +1,50 @@
+//! A component as an actor of the tree.
+//!
+//! What must outlive a crash (mailbox, compiled component, counters) is the [`Actor`], which the app holds. What crashes and
+//! comes again is below it: the [`ComponentActor`] in the tree, and under that one [`worker`] for each instance.
+
+mod component_actor;
+mod identity;
+mod outbox;
+mod worker;
+
+pub(crate) use component_actor::ComponentActor;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use whirlwind_bus::{Bus, Inbox};
+use whirlwind_component::Component;
+
+use crate::app;
+
+/// What the app holds of an actor.
+#[derive(Debug)]
+pub(crate) struct Actor {
+    pub(crate) spec: app::Actor,
+    /// `/<app>/<actor>`: the source of the events it publishes.
+    pub(crate) source: String,
+    pub(crate) component: Component,
+    pub(crate) bus: Arc<Bus>,
+    pub(crate) inbox: Inbox,
+    /// The pause before an instance is made again, from the supervisor it stands under.
+    pub(crate) backoff: app::Backoff,
+    pub(crate) live: AtomicUsize,
+    pub(crate) restarts: AtomicU64,
+}
+
+impl Actor {
+    pub(crate) fn name(&self) -> &Arc<str> {
+        self.inbox.name()
+    }
+
+    /// How many of its instances run now.
+    pub(crate) fn live(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// How many instances were replaced since the node started.
+    pub(crate) fn restarts(&self) -> u64 {
+        self.restarts.load(Ordering::Relaxed)
+    }
+}

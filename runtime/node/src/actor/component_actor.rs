@@ -1,0 +1,122 @@
+//! The native supervisor actor around a component.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use kameo::Actor as KameoActor;
+use kameo::actor::{ActorId, ActorRef, WeakActorRef};
+use kameo::error::ActorStopReason;
+use kameo::message::{Context, Message};
+use whirlwind_supervision::{
+    ChildError, ChildSpec, ExitReason, Report, ReportEvent, Reporter, Shutdown, StartError, Status,
+    Supervisor, SupervisorRef, SupervisorSpec, Template,
+};
+
+use super::{Actor, worker};
+use crate::tree::{backoff, restart};
+
+/// A kameo actor for control, and the owner of the supervisor of its component's instances.
+pub(crate) struct ComponentActor {
+    instances: SupervisorRef,
+}
+
+/// Asks for the instances, as the tree shows them.
+struct Instances;
+
+impl ComponentActor {
+    /// The child of the tree for `actor`.
+    pub(crate) fn child(actor: &Arc<Actor>) -> ChildSpec {
+        let held = Arc::clone(actor);
+        let args = move || {
+            let actor = Arc::clone(&held);
+            async move { Ok(actor) }
+        };
+        let instances = |actor: ActorRef<Self>| async move {
+            let asked = actor.ask(Instances).send().await;
+            asked.unwrap_or_default() // an actor that is ending has none
+        };
+        ChildSpec::actor_with_status::<Self, _, _, _, _>(&**actor.name(), args, instances)
+            .restart(restart(actor.spec.restart))
+            // Each instance has its own bound; the actor only waits for them.
+            .shutdown(Shutdown::Infinity)
+    }
+
+    fn spec(actor: &Arc<Actor>) -> SupervisorSpec {
+        let of = Arc::clone(actor);
+        let template = Template::new(move |slot| worker::child(&of, slot));
+        let spec =
+            SupervisorSpec::simple(&**actor.name(), template).backoff(backoff(actor.backoff));
+        match actor.spec.intensity {
+            // An actor that sets its own intensity is charged for failed deliveries too.
+            Some(own) => spec
+                .intensity(own.max_restarts, own.within)
+                .charge_excused(true),
+            None => spec,
+        }
+    }
+}
+
+impl KameoActor for ComponentActor {
+    type Args = Arc<Actor>;
+    type Error = StartError;
+
+    async fn on_start(actor: Arc<Actor>, actor_ref: ActorRef<Self>) -> Result<Self, StartError> {
+        let instances =
+            Supervisor::start_linked(Self::spec(&actor), reporter(&actor), &actor_ref).await?;
+        for _ in 0..actor.spec.instances {
+            if let Err(error) = instances.start_slot().await {
+                instances.stop().await;
+                return Err(match error {
+                    ChildError::Start { error, .. } => error,
+                    other => StartError::failed(other),
+                });
+            }
+        }
+        Ok(Self { instances })
+    }
+
+    async fn on_link_died(
+        &mut self,
+        _actor: WeakActorRef<Self>,
+        died: ActorId,
+        reason: ActorStopReason,
+    ) -> Result<ControlFlow<ActorStopReason>, StartError> {
+        if died != self.instances.actor_id() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        // Its instances cannot live: that is the actor's own end, in the same words.
+        Ok(ControlFlow::Break(ExitReason::from_stop(&reason).into()))
+    }
+
+    async fn on_stop(
+        &mut self,
+        _actor: WeakActorRef<Self>,
+        _reason: ActorStopReason,
+    ) -> Result<(), StartError> {
+        self.instances.stop().await;
+        Ok(())
+    }
+}
+
+impl Message<Instances> for ComponentActor {
+    type Reply = Vec<Status>;
+
+    async fn handle(&mut self, _: Instances, _: &mut Context<Self, Self::Reply>) -> Vec<Status> {
+        self.instances.status().await.children
+    }
+}
+
+/// Counts the instances that were replaced; the failure itself was logged with its delivery.
+fn reporter(actor: &Arc<Actor>) -> Reporter {
+    let actor = Arc::clone(actor);
+    Reporter::new(move |report: Report| match &report.event {
+        ReportEvent::Restarting { .. } => {
+            actor.restarts.fetch_add(1, Ordering::Relaxed);
+        }
+        ReportEvent::Ended {
+            reason: ExitReason::Excused(_),
+        } => {}
+        _ => crate::tree::log(&report),
+    })
+}

@@ -1,0 +1,102 @@
+//! What would fail at start, without starting.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::Guarantee;
+use crate::app::App;
+use crate::node::{StartError, start};
+
+/// What an app is, as far as it can be known without starting it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Its actors.
+    pub actors: Vec<CheckedActor>,
+    /// What is allowed and looks like a mistake, in words.
+    pub warnings: Vec<String>,
+}
+
+/// An actor that would start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckedActor {
+    /// Its name.
+    pub name: String,
+    /// The interface its component is called through.
+    pub handler: String,
+    /// What it receives.
+    pub subscribe: Vec<String>,
+    /// What it may publish to.
+    pub publish: Vec<String>,
+    /// Its links, as `identifier = provider/bucket`.
+    pub links: Vec<String>,
+    /// What an event gets that it accepted.
+    pub guarantee: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Compiles and links every component of `app` as a start would. `data_dir` keeps the compiled code, so that the start is faster.
+///
+/// # Errors
+/// The same as a start's, as far as they come before anything runs.
+pub async fn check(app: &App, data_dir: Option<&Path>) -> Result<Check, StartError> {
+    let data_dir = data_dir.map_or_else(|| app.folder.join(start::DATA_DIR), Path::to_owned);
+    let engine = start::engine(app, &data_dir)?;
+    let providers: Vec<_> = app
+        .providers
+        .values()
+        .map(|provider| crate::provider::Provider::new(provider, &data_dir))
+        .collect();
+    let quiet: Arc<dyn Fn(crate::Progress) + Send + Sync> = Arc::new(|_| {});
+    let components = start::load(app, &engine, &providers, &quiet)
+        .await
+        .map_err(StartError::Components)?;
+    let actors = app.actors.values().filter_map(|actor| {
+        let component = components.get(&actor.name)?;
+        let guarantee = Guarantee::of(actor);
+        Some(CheckedActor {
+            name: actor.name.clone(),
+            handler: component.handler().interface().to_owned(),
+            subscribe: actor.subscribe.iter().map(ToString::to_string).collect(),
+            publish: actor.publish.iter().map(ToString::to_string).collect(),
+            links: actor
+                .keyvalue
+                .iter()
+                .map(|(identifier, link)| {
+                    format!("{identifier} = {}/{}", link.provider, link.bucket)
+                })
+                .collect(),
+            guarantee: guarantee.to_string(),
+            why: guarantee.why().to_owned(),
+        })
+    });
+    Ok(Check {
+        actors: actors.collect(),
+        warnings: warnings(app),
+    })
+}
+
+/// Publishes nobody hears, and providers nobody uses.
+fn warnings(app: &App) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for actor in app.actors.values() {
+        let name = &actor.name;
+        if actor.subscribe.is_empty() {
+            warnings.push(format!(
+                "actor `{name}` subscribes to nothing, so it will never be called: add `subscribe` to [actor.{name}]"
+            ));
+        }
+    }
+    for provider in app.providers.keys() {
+        let mut links = app
+            .actors
+            .values()
+            .flat_map(|actor| actor.keyvalue.values());
+        if !links.any(|link| link.provider == *provider) {
+            warnings.push(format!("provider `{provider}` is linked to no actor"));
+        }
+    }
+    warnings
+}

@@ -1,0 +1,330 @@
+//! A running app.
+
+pub(crate) mod start;
+
+pub use start::{Builder, ComponentError, Progress, StartError};
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{SetOnce, watch};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use whirlwind_bus::{Bus, DeadLetter, Envelope};
+use whirlwind_event::{Event, Topic, TopicFilter};
+use whirlwind_provider_api::{Error as KeyValueError, KeyValue};
+use whirlwind_supervision::{ExitReason, SupervisorRef};
+
+use crate::actor::Actor;
+use crate::app::App;
+use crate::part::{Part, PartKind, PartState, TreeKind, TreeNode};
+use crate::provider::{Provider, State};
+use crate::subscription::Subscription;
+use crate::{Guarantee, tree};
+
+/// How long a publish through a door waits for room in a full mailbox: two deadlines of a default actor.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running app. A clone is the same node.
+///
+/// It runs until it is stopped or killed or its supervision tree gives up; [`ended`](Self::ended) tells which. Dropping it does not
+/// stop it.
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+pub(crate) struct Inner {
+    app: App,
+    bus: Arc<Bus>,
+    actors: BTreeMap<String, Arc<Actor>>,
+    providers: Vec<Arc<Provider>>,
+    control: Option<std::path::PathBuf>,
+    /// Set when every part has started.
+    tree: SetOnce<SupervisorRef>,
+    stopping: AtomicBool,
+    ended: watch::Sender<Option<End>>,
+    /// Ends what still reads of the node after its end.
+    over: CancellationToken,
+}
+
+/// How a node ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was stopped, in good order.
+    Stopped {
+        /// Events that were still in mailboxes when the time to drain was over. They are lost.
+        unfinished: u64,
+    },
+    /// It was killed.
+    Killed,
+    /// The supervision tree gave up; these are its words.
+    GaveUp(String),
+}
+
+/// An event that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Its id.
+    pub id: String,
+    /// How many subscribers it was delivered to; with none it is counted as unrouted.
+    pub delivered: usize,
+}
+
+/// Why an event was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// Topics that begin with `$` belong to the node.
+    #[error(
+        "the topic `{0}` is reserved for the node: publish on one that does not begin with `$`"
+    )]
+    Reserved(Topic),
+    /// It is larger than its topic takes.
+    #[error(
+        "an event of {size} bytes is larger than the {max} that `{topic}` takes: send less, or raise `max_event` in [topic.\"{topic}\"]"
+    )]
+    TooLarge {
+        /// The topic.
+        topic: Topic,
+        /// Bytes of the event.
+        size: usize,
+        /// Bytes that the topic takes.
+        max: usize,
+    },
+    /// A subscriber's mailbox stayed full. Others may have taken the event.
+    #[error(
+        "the mailbox of `{name}` stayed full for {} s: it handles events more slowly than they come (others took this one: {delivered})",
+        PATIENCE.as_secs()
+    )]
+    MailboxFull {
+        /// Whose mailbox.
+        name: String,
+        /// How many subscribers took it.
+        delivered: usize,
+    },
+    /// The node is stopping.
+    #[error("the node is stopping and accepts nothing more")]
+    Stopping,
+}
+
+impl Node {
+    /// What a node is started with.
+    pub fn builder(app: App) -> Builder {
+        Builder::new(app)
+    }
+
+    /// The app it runs.
+    pub fn app(&self) -> &App {
+        &self.0.app
+    }
+
+    /// Its control socket, if it has one.
+    pub fn control_socket(&self) -> Option<&Path> {
+        self.0.control.as_deref()
+    }
+
+    /// Publishes an event. Answers when every subscriber has accepted it, after ten seconds at most.
+    ///
+    /// # Errors
+    /// [`PublishError`] says why it was not accepted. A partial delivery is not taken back: with
+    /// [`MailboxFull`](PublishError::MailboxFull) the others have it.
+    pub async fn publish(
+        &self,
+        topic: &Topic,
+        event: impl Into<Arc<Event>>,
+    ) -> Result<Published, PublishError> {
+        let (bus, event) = (&self.0.bus, event.into());
+        if topic.is_system() {
+            return Err(PublishError::Reserved(topic.clone()));
+        }
+        let (size, max) = (event.size(), bus.rules().max_event(topic));
+        if size > max {
+            let topic = topic.clone();
+            return Err(PublishError::TooLarge { topic, size, max });
+        }
+        if self.0.stopping.load(Ordering::Acquire) || self.0.over.is_cancelled() {
+            return Err(PublishError::Stopping);
+        }
+        let id = event.id().to_owned();
+        let mut delivery = bus.publish(Envelope::new(topic.clone(), event));
+        let patience = Instant::now() + PATIENCE;
+        while let Some(refusal) = delivery.refused.pop() {
+            if timeout_at(patience, refusal.room()).await.is_err() {
+                return Err(PublishError::MailboxFull {
+                    name: refusal.mailbox().name().to_string(),
+                    delivered: delivery.delivered,
+                });
+            }
+            match refusal.retry(bus) {
+                Ok(()) => delivery.delivered += 1,
+                Err(again) => delivery.refused.push(again),
+            }
+        }
+        Ok(Published {
+            id,
+            delivered: delivery.delivered,
+        })
+    }
+
+    /// Looks on at the events of matching topics, from now on.
+    pub fn subscribe(&self, filter: &TopicFilter) -> Subscription {
+        Subscription::new(&self.0.bus, filter, self.0.over.clone())
+    }
+
+    /// A provider's store, to look into its buckets.
+    ///
+    /// # Errors
+    /// None if the app has no provider of this name; an error inside if it is down.
+    pub fn store(&self, provider: &str) -> Option<Result<Arc<dyn KeyValue>, KeyValueError>> {
+        let mut providers = self.0.providers.iter();
+        providers
+            .find(|known| known.name == provider)
+            .map(|known| known.store())
+    }
+
+    /// The dead letters that are kept, oldest first.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.0.bus.dead_letters().list()
+    }
+
+    /// How many events nobody subscribed to.
+    pub fn unrouted(&self) -> u64 {
+        self.0.bus.unrouted()
+    }
+
+    /// How every part is, in the order of start: providers, actors, doors.
+    pub async fn parts(&self) -> Vec<Part> {
+        let tree = self.tree().await;
+        let mut states = BTreeMap::new();
+        collect(&tree, &mut states);
+        let providers = self
+            .0
+            .providers
+            .iter()
+            .map(|provider| provider_part(provider));
+        let actors = self.0.actors.values().map(|actor| {
+            let state = states.get(&(TreeKind::Actor, &**actor.name()));
+            actor_part(actor, state.copied().unwrap_or(PartState::Stopped))
+        });
+        let doors = states
+            .iter()
+            .filter(|((kind, _), _)| *kind == TreeKind::Door)
+            .map(|((_, name), state)| blank(name, PartKind::Door, *state));
+        providers.chain(actors).chain(doors).collect()
+    }
+
+    /// The supervision tree as it is.
+    pub async fn tree(&self) -> TreeNode {
+        tree::node(self.0.tree.wait().await.status().await)
+    }
+
+    /// Closes the doors, lets the actors empty their mailboxes for as long as `drain` says, and stops the tree in reverse order
+    /// of start. Returns when that is done; called twice, both calls do.
+    pub async fn stop(&self) -> End {
+        let tree = self.0.tree.wait().await;
+        if !self.0.stopping.swap(true, Ordering::AcqRel) {
+            // A tree that is ending already has closed its doors.
+            let _ = tree.terminate_child(tree::DOORS).await;
+            let drain = self.0.actors.values().map(|actor| actor.spec.drain).max();
+            tokio::select! {
+                () = self.0.bus.idle() => {}
+                () = tokio::time::sleep(drain.unwrap_or_default()) => {}
+                _ = tree.ended() => {}
+            }
+            tree.stop().await;
+        }
+        self.ended().await
+    }
+
+    /// Ends it at once. What is in mailboxes is lost.
+    pub fn kill(&self) {
+        self.0.stopping.store(true, Ordering::Release);
+        if let Some(tree) = self.0.tree.get() {
+            tree.kill();
+        }
+    }
+
+    /// Returns when it has ended, and how; at once if that is so already. Any number may wait.
+    pub async fn ended(&self) -> End {
+        let mut ended = self.0.ended.subscribe();
+        let end = ended.wait_for(Option::is_some).await;
+        end.ok().and_then(|end| end.clone()).unwrap_or(End::Killed)
+    }
+
+    /// Waits for the end of the tree, and tells everybody.
+    async fn watch(self, tree: SupervisorRef) {
+        let end = match tree.ended().await {
+            ExitReason::Normal | ExitReason::Shutdown => End::Stopped {
+                unfinished: self.0.bus.unfinished(),
+            },
+            ExitReason::Killed => End::Killed,
+            gave_up => End::GaveUp(gave_up.to_string()),
+        };
+        self.0.stopping.store(true, Ordering::Release);
+        self.0.ended.send_replace(Some(end));
+        self.0.over.cancel();
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("app", &self.0.app.name)
+            .finish()
+    }
+}
+
+/// The states of all that has a place in a listing, by kind and name.
+fn collect<'a>(node: &'a TreeNode, into: &mut BTreeMap<(TreeKind, &'a str), PartState>) {
+    into.insert((node.kind, &node.name), node.state);
+    for child in &node.children {
+        collect(child, into);
+    }
+}
+
+fn blank(name: &str, kind: PartKind, state: PartState) -> Part {
+    Part {
+        name: name.to_owned(),
+        kind,
+        state,
+        instances: None,
+        mailbox: None,
+        handled: None,
+        failed: None,
+        retried: None,
+        restarts: None,
+        dead: None,
+        dropped: None,
+        guarantee: None,
+        detail: None,
+    }
+}
+
+fn provider_part(provider: &Provider) -> Part {
+    let state = match &*provider.state() {
+        State::Up(_) => PartState::Running,
+        State::Down(_) => PartState::Down,
+    };
+    Part {
+        detail: provider.notice(),
+        ..blank(&provider.name, PartKind::Provider, state)
+    }
+}
+
+fn actor_part(actor: &Actor, state: PartState) -> Part {
+    let stats = actor.inbox.stats();
+    Part {
+        instances: Some(actor.live()),
+        mailbox: Some(stats.depth),
+        handled: Some(stats.handled),
+        failed: Some(stats.failed),
+        retried: Some(stats.retried),
+        restarts: Some(actor.restarts()),
+        dead: Some(stats.dead),
+        dropped: Some(stats.dropped),
+        guarantee: Some(Guarantee::of(&actor.spec).to_string()),
+        ..blank(actor.name(), PartKind::Actor, state)
+    }
+}

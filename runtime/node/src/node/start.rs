@@ -1,0 +1,451 @@
+//! From an app to a running node.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use futures::future::join_all;
+use tokio::sync::{SetOnce, watch};
+use tokio_util::sync::CancellationToken;
+use whirlwind_bus::{
+    Bus, Capacity, DeadLetterLimits, DeadLetters, Inbox, MailboxSpec, Overflow, TopicRule,
+    TopicRules,
+};
+use whirlwind_component::{
+    Component, Engine, EngineConfig, EngineError, Isolation, Limits, Links, LoadError, Pool,
+    Settings,
+};
+use whirlwind_provider_api::Bucket;
+use whirlwind_supervision::{Report, ReportEvent, Reporter, Supervisor};
+
+use super::{End, Inner, Node};
+use crate::actor::Actor;
+use crate::app::{self, App, MissingComponent};
+use crate::control::{self, ControlError, Socket};
+use crate::manifest;
+use crate::part::PartKind;
+use crate::provider::{LinkedBucket, Provider};
+use crate::tree;
+
+/// The folder beside the manifest in which everything lies that a node writes.
+pub const DATA_DIR: &str = ".whirlwind";
+
+/// Under the data directory: compiled code, which wasmtime keeps. No provider may take this name.
+const COMPILED: &str = "compiled";
+
+/// What a node is started with.
+#[derive(Clone)]
+pub struct Builder {
+    app: App,
+    data_dir: Option<PathBuf>,
+    control: bool,
+    progress: Arc<dyn Fn(Progress) + Send + Sync>,
+}
+
+/// What happens on the way up, for whoever waits for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// A component takes longer than 300 ms to compile. The next start takes it from the cache.
+    Compiling {
+        /// Whose component.
+        actor: String,
+    },
+    /// A part has started.
+    Up {
+        /// What it is.
+        kind: PartKind,
+        /// Its name.
+        name: String,
+        /// What a person should know of it: for a provider that is down, why.
+        detail: Option<String>,
+    },
+}
+
+/// Why a node did not start. Nothing of it is left running then.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Components are missing or do not fit: all of them.
+    #[error("{}", lines(.0))]
+    Components(Vec<ComponentError>),
+    /// The supervision tree did not start, in its words.
+    #[error("{0}")]
+    Tree(String),
+    /// The control socket cannot be had.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The engine cannot be had.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The data directory cannot be used.
+    #[error("the data directory {} cannot be used: {error}; choose another with --data-dir", path.display())]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+}
+
+/// A component that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentError {
+    /// Its file is not there.
+    #[error(transparent)]
+    Missing(#[from] MissingComponent),
+    /// It does not fit.
+    #[error(transparent)]
+    Unfit(#[from] LoadError),
+}
+
+fn lines(errors: &[ComponentError]) -> String {
+    let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+impl Builder {
+    pub(super) fn new(app: App) -> Self {
+        Self {
+            app,
+            data_dir: None,
+            control: false,
+            progress: Arc::new(|_| {}),
+        }
+    }
+
+    /// Where everything lies that the node writes; `.whirlwind` beside the manifest where none is given.
+    #[must_use]
+    pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(path.into());
+        self
+    }
+
+    /// Opens the control socket, `control.sock` in the data directory, when every part has started.
+    #[must_use]
+    pub fn control(mut self) -> Self {
+        self.control = true;
+        self
+    }
+
+    /// Who is told of what happens on the way up. Called from the node's tasks: it must not block.
+    #[must_use]
+    pub fn on_progress(mut self, progress: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        self.progress = Arc::new(progress);
+        self
+    }
+
+    /// Starts the node. Returns when every part has started; a provider that cannot be opened now has started, and is down.
+    ///
+    /// # Errors
+    /// [`StartError`]: components first, then the tree.
+    pub async fn start(self) -> Result<Node, StartError> {
+        let Self {
+            app,
+            data_dir,
+            control,
+            progress,
+        } = self;
+        let data_dir = data_dir.unwrap_or_else(|| app.folder.join(DATA_DIR));
+        make_data_dir(&data_dir)?;
+        let socket = match control {
+            true => Some(Socket::claim(&data_dir.join(control::SOCKET))?),
+            false => None,
+        };
+        let providers: Vec<_> = app
+            .providers
+            .values()
+            .map(|provider| Provider::new(provider, &data_dir))
+            .collect();
+        let engine = engine(&app, &data_dir)?;
+        let components = load(&app, &engine, &providers, &progress)
+            .await
+            .map_err(StartError::Components)?;
+        let bus = Arc::new(bus(&app));
+        let actors = actors(&app, &bus, components);
+
+        let node = Node(Arc::new(Inner {
+            control: socket.as_ref().map(|socket| socket.path().to_owned()),
+            app,
+            bus,
+            actors,
+            providers,
+            tree: SetOnce::new(),
+            stopping: AtomicBool::new(false),
+            ended: watch::Sender::new(None::<End>),
+            over: CancellationToken::new(),
+        }));
+        node.start_tree(socket, progress).await?;
+        Ok(node)
+    }
+}
+
+impl Node {
+    async fn start_tree(
+        &self,
+        socket: Option<Socket>,
+        progress: Arc<dyn Fn(Progress) + Send + Sync>,
+    ) -> Result<(), StartError> {
+        let inner = &self.0;
+        let doors = socket
+            .map(|socket| control::door(socket, Arc::downgrade(inner)))
+            .into_iter()
+            .collect();
+        let spec = tree::spec(&inner.app.root, &inner.actors, &inner.providers, doors);
+        let started = Arc::new(AtomicBool::new(false));
+        let reporter = Reporter::new({
+            let (started, inner) = (Arc::clone(&started), Arc::downgrade(inner));
+            move |report| {
+                tree::log(&report);
+                if !started.load(Ordering::Relaxed)
+                    && let Some(inner) = inner.upgrade()
+                    && let Some(up) = inner.came_up(&report)
+                {
+                    progress(up);
+                }
+            }
+        });
+        let tree = Supervisor::start(spec, reporter)
+            .await
+            .map_err(|error| StartError::Tree(error.to_string()))?;
+        started.store(true, Ordering::Relaxed);
+        tokio::spawn(self.clone().watch(tree.clone()));
+        // The first and only start: nobody else sets it.
+        let _ = inner.tree.set(tree);
+        Ok(())
+    }
+}
+
+impl Inner {
+    pub(crate) fn node(self: Arc<Self>) -> Node {
+        Node(self)
+    }
+
+    /// The part that a report says has started, if it is one.
+    fn came_up(&self, report: &Report) -> Option<Progress> {
+        if report.event != ReportEvent::Started {
+            return None;
+        }
+        let name = &*report.child;
+        let (kind, detail) = match &*report.supervisor {
+            tree::PROVIDERS => {
+                let provider = self.providers.iter().find(|known| known.name == name)?;
+                (PartKind::Provider, provider.notice())
+            }
+            tree::DOORS => (PartKind::Door, None),
+            _ if self.actors.contains_key(name) => (PartKind::Actor, None),
+            _ => return None,
+        };
+        Some(Progress::Up {
+            kind,
+            name: name.to_owned(),
+            detail,
+        })
+    }
+}
+
+/// Makes the data directory, open to its owner alone.
+fn make_data_dir(path: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let mut builder = std::fs::DirBuilder::new();
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| StartError::DataDir {
+            path: path.to_owned(),
+            error,
+        })
+}
+
+/// An engine for the components of `app`, with a pool as large as its instances per message need.
+pub(crate) fn engine(app: &App, data_dir: &Path) -> Result<Engine, EngineError> {
+    let per_message = app
+        .actors
+        .values()
+        .filter(|actor| actor.isolation == manifest::Isolation::PerMessage);
+    let mut pool = Pool::default();
+    let (mut instances, mut memory) = (0_u32, 0_u64);
+    for actor in per_message {
+        instances = instances.saturating_add(actor.instances);
+        memory = memory.max(actor.limits.memory);
+    }
+    pool.instances = pool.instances.max(instances);
+    pool.memory = pool
+        .memory
+        .max(usize::try_from(memory).unwrap_or(usize::MAX));
+    Engine::new(EngineConfig {
+        cache: Some(data_dir.join(COMPILED)),
+        pool,
+        ..EngineConfig::default()
+    })
+}
+
+/// The components of all actors, by actor, or all that is wrong with them.
+pub(crate) async fn load(
+    app: &App,
+    engine: &Engine,
+    providers: &[Arc<Provider>],
+    progress: &Arc<dyn Fn(Progress) + Send + Sync>,
+) -> Result<BTreeMap<String, Component>, Vec<ComponentError>> {
+    let missing = app.missing_components();
+    let is_missing: BTreeSet<_> = missing
+        .iter()
+        .map(|missing| missing.actor.clone())
+        .collect();
+    let present = app
+        .actors
+        .values()
+        .filter(|actor| !is_missing.contains(&actor.name));
+    let loaded = join_all(present.map(|actor| async move {
+        let settings = settings(app, actor, providers, progress);
+        let source = actor.component.clone();
+        let component = Component::load(engine, &actor.name, source, settings).await?;
+        Ok((actor.name.clone(), component))
+    }))
+    .await;
+    let mut errors: Vec<ComponentError> = missing.into_iter().map(Into::into).collect();
+    let mut components = BTreeMap::new();
+    for result in loaded {
+        match result {
+            Ok((actor, component)) => {
+                components.insert(actor, component);
+            }
+            Err(error) => errors.push(ComponentError::Unfit(error)),
+        }
+    }
+    match errors.is_empty() {
+        true => Ok(components),
+        false => Err(errors),
+    }
+}
+
+/// What a component is given: what the manifest says, and nothing else.
+fn settings(
+    app: &App,
+    actor: &app::Actor,
+    providers: &[Arc<Provider>],
+    progress: &Arc<dyn Fn(Progress) + Send + Sync>,
+) -> Settings {
+    let exposed = |values: &BTreeMap<String, app::Secret>| {
+        let pairs = values.iter();
+        pairs
+            .map(|(name, value)| (name.clone(), value.expose().to_owned()))
+            .collect()
+    };
+    let bucket = |link: &app::KeyValueLink| -> Option<Arc<dyn Bucket>> {
+        let provider = providers.iter().find(|known| known.name == link.provider)?;
+        Some(Arc::new(LinkedBucket::new(
+            Arc::clone(provider),
+            &link.bucket,
+        )))
+    };
+    let buckets = actor
+        .keyvalue
+        .iter()
+        .filter_map(|(identifier, link)| Some((identifier.clone(), bucket(link)?)))
+        .collect();
+    let identifiers = app.actors.values().flat_map(|actor| actor.keyvalue.keys());
+    let known = identifiers.chain(app.providers.keys()).cloned().collect();
+    Settings {
+        limits: Limits {
+            memory: usize::try_from(actor.limits.memory).unwrap_or(usize::MAX),
+            deadline: actor.limits.deadline,
+            ..Limits::default()
+        },
+        links: Links { buckets, known },
+        config: exposed(&actor.config),
+        env: exposed(&actor.env),
+        isolation: match actor.isolation {
+            manifest::Isolation::Resident => Isolation::Resident,
+            manifest::Isolation::PerMessage => Isolation::PerMessage,
+        },
+        progress: Some({
+            let progress = Arc::clone(progress);
+            Arc::new(move |actor: &str| {
+                progress(Progress::Compiling {
+                    actor: actor.to_owned(),
+                });
+            })
+        }),
+        ..Settings::default()
+    }
+}
+
+fn bus(app: &App) -> Bus {
+    let rules = app.topics.iter().map(|rule| {
+        let of = TopicRule {
+            max_event: rule
+                .max_event
+                .map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
+            dead_letter: rule.dead_letter.clone(),
+        };
+        (rule.filter.clone(), of)
+    });
+    Bus::new(
+        TopicRules::new(rules),
+        DeadLetters::new(DeadLetterLimits::default()),
+    )
+}
+
+/// The actors with their mailboxes, subscribed before anything can be published.
+fn actors(
+    app: &App,
+    bus: &Arc<Bus>,
+    mut components: BTreeMap<String, Component>,
+) -> BTreeMap<String, Arc<Actor>> {
+    let backoffs = tree::backoffs(&app.root);
+    let mut actors = BTreeMap::new();
+    for spec in app.actors.values() {
+        let Some(component) = components.remove(&spec.name) else {
+            continue; // `load` answers all of them or an error
+        };
+        let actor = Actor {
+            source: format!("/{}/{}", app.name, spec.name),
+            component,
+            bus: Arc::clone(bus),
+            inbox: inbox(bus, spec),
+            backoff: backoffs
+                .get(&spec.name)
+                .copied()
+                .unwrap_or(app.root.backoff),
+            live: AtomicUsize::new(0),
+            restarts: AtomicU64::new(0),
+            spec: spec.clone(),
+        };
+        actors.insert(spec.name.clone(), Arc::new(actor));
+    }
+    actors
+}
+
+fn inbox(bus: &Bus, spec: &app::Actor) -> Inbox {
+    let (mailbox, inbox) = bus.mailbox(MailboxSpec {
+        name: spec.name.as_str().into(),
+        capacity: Capacity {
+            events: spec.mailbox.capacity,
+            bytes: usize::try_from(spec.mailbox.bytes).unwrap_or(usize::MAX),
+        },
+        overflow: match spec.mailbox.overflow {
+            manifest::Overflow::Reject => Overflow::Reject,
+            manifest::Overflow::DropOldest => Overflow::DropOldest,
+            manifest::Overflow::DropNewest => Overflow::DropNewest,
+            manifest::Overflow::DeadLetter => Overflow::DeadLetter,
+        },
+    });
+    for filter in &spec.subscribe {
+        bus.subscribe(filter, &mailbox);
+    }
+    inbox
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("app", &self.app.name)
+            .field("data_dir", &self.data_dir)
+            .field("control", &self.control)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,160 @@
+//! The providers of a running app.
+//!
+//! A provider is down until it is open, and an app runs without those that are down: a link to one answers an error, and
+//! whoever does not need it notices nothing. Opening is tried again until it works.
+
+mod link;
+
+pub(crate) use link::LinkedBucket;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use whirlwind_provider_api::{Error, KeyValue, MemoryKeyValue};
+use whirlwind_provider_sled::SledKeyValue;
+use whirlwind_supervision::{ChildSpec, ExitReason, Shutdown, Stop};
+
+use crate::app::{self, Backend};
+
+/// The first pause before a provider that is down is opened again, and the longest. A lock is often gone in a second; after
+/// half a minute somebody has to look.
+const REOPEN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// How long a store may take to write what it holds when the node stops: ten times the slowest close seen on a busy disk.
+const CLOSE: Duration = Duration::from_secs(10);
+
+/// A provider, up or down.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    pub(crate) name: String,
+    backend: Backend,
+    data_dir: PathBuf,
+    state: ArcSwap<State>,
+    /// What a person should know although it is up: a damaged store that was set aside.
+    notice: Mutex<Option<String>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum State {
+    Up(Arc<dyn KeyValue>),
+    /// Why it is down, in words.
+    Down(String),
+}
+
+impl Provider {
+    pub(crate) fn new(provider: &app::Provider, data_dir: &Path) -> Arc<Self> {
+        Arc::new(Self {
+            name: provider.name.clone(),
+            backend: provider.kind.clone(),
+            data_dir: data_dir.to_owned(),
+            state: ArcSwap::from_pointee(State::Down("not open yet".to_owned())),
+            notice: Mutex::new(None),
+        })
+    }
+
+    /// The child that opens it, keeps trying while that fails, and closes it in good order.
+    pub(crate) fn child(self: &Arc<Self>) -> ChildSpec {
+        let provider = Arc::clone(self);
+        ChildSpec::worker(self.name.as_str(), move |stop| {
+            let provider = Arc::clone(&provider);
+            async move {
+                provider.open().await;
+                Ok(provider.run(stop))
+            }
+        })
+        .shutdown(Shutdown::Timeout(CLOSE))
+    }
+
+    pub(crate) fn state(&self) -> Arc<State> {
+        self.state.load_full()
+    }
+
+    /// Its store, or the error that a link answers while it is down.
+    pub(crate) fn store(&self) -> Result<Arc<dyn KeyValue>, Error> {
+        match &**self.state.load() {
+            State::Up(store) => Ok(Arc::clone(store)),
+            State::Down(reason) => Err(Error::Unavailable {
+                provider: self.name.clone(),
+                reason: reason.clone(),
+            }),
+        }
+    }
+
+    pub(crate) fn notice(&self) -> Option<String> {
+        match &*self.state() {
+            State::Down(reason) => Some(reason.clone()),
+            State::Up(_) => self.notice_slot().clone(),
+        }
+    }
+
+    async fn run(self: Arc<Self>, stop: Stop) -> ExitReason {
+        let (mut pause, longest) = REOPEN;
+        while matches!(&*self.state(), State::Down(_)) {
+            tokio::select! {
+                () = stop.asked() => return ExitReason::Shutdown,
+                () = tokio::time::sleep(pause) => self.open().await,
+            }
+            pause = (pause * 2).min(longest);
+        }
+        stop.asked().await;
+        self.close().await;
+        ExitReason::Shutdown
+    }
+
+    /// Opens it. A restarted child finds its store still open.
+    async fn open(&self) {
+        if matches!(&*self.state(), State::Up(_)) {
+            return;
+        }
+        let state = match self.try_open().await {
+            Ok(store) => {
+                tracing::info!(provider = self.name, "up");
+                State::Up(store)
+            }
+            Err(reason) => {
+                tracing::warn!(provider = self.name, "down: {reason}");
+                State::Down(reason)
+            }
+        };
+        self.state.store(Arc::new(state));
+    }
+
+    async fn try_open(&self) -> Result<Arc<dyn KeyValue>, String> {
+        let path = match &self.backend {
+            Backend::Memory => return Ok(Arc::new(MemoryKeyValue::new())),
+            Backend::Sled { path } => {
+                app::under(&self.data_dir, path).map_err(|error| error.to_string())?
+            }
+        };
+        let opened = SledKeyValue::open(path)
+            .await
+            .map_err(|error| error.to_string())?;
+        if let Some(aside) = opened.set_aside {
+            let notice = format!(
+                "the store was damaged ({}) and is set aside as {}; a fresh one is in its place",
+                aside.reason,
+                aside.to.display()
+            );
+            tracing::error!(provider = self.name, "{notice}");
+            *self.notice_slot() = Some(notice);
+        }
+        Ok(Arc::new(opened.store))
+    }
+
+    async fn close(&self) {
+        let State::Up(store) = &*self.state() else {
+            return;
+        };
+        self.state
+            .store(Arc::new(State::Down("stopped".to_owned())));
+        if let Err(error) = store.close().await {
+            tracing::error!(provider = self.name, "did not close in good order: {error}");
+        }
+    }
+
+    fn notice_slot(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.notice.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,178 @@
+//! The supervision tree of a node.
+//!
+//! ```text
+//! node                  rest-for-one; gives up with its first child that does
+//! ├─ providers          one-for-one
+//! ├─ root               as [supervisor.root] says; one-for-one where there is none
+//! │  └─ ACTOR           a kameo actor
+//! │     └─ ACTOR/0 ...  its instances
+//! └─ doors              one-for-one
+//!    └─ control
+//! ```
+//!
+//! Doors open last and close first, so nothing comes in that nobody can take.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use whirlwind_supervision::{
+    Backoff, ChildSpec, Report, ReportEvent, Restart, State, Status, Strategy, SupervisorSpec,
+};
+
+use crate::actor::{Actor, ComponentActor};
+use crate::app::{self, Child};
+use crate::manifest;
+use crate::part::{PartState, TreeKind, TreeNode};
+use crate::provider::Provider;
+
+/// The name of the part that `[supervisor.root]` describes; the manifest cannot take the others, as they are not in it.
+pub(crate) const ROOT: &str = "root";
+pub(crate) const PROVIDERS: &str = "providers";
+pub(crate) const DOORS: &str = "doors";
+const NODE: &str = "node";
+
+/// The spec of a node's whole tree.
+pub(crate) fn spec(
+    root: &app::Supervisor,
+    actors: &BTreeMap<String, Arc<Actor>>,
+    providers: &[Arc<Provider>],
+    doors: Vec<ChildSpec>,
+) -> SupervisorSpec {
+    let mut provider_spec = SupervisorSpec::new(PROVIDERS, Strategy::OneForOne);
+    for provider in providers {
+        provider_spec = provider_spec.child(provider.child());
+    }
+    let mut door_spec = SupervisorSpec::new(DOORS, Strategy::OneForOne);
+    for door in doors {
+        door_spec = door_spec.child(door);
+    }
+    SupervisorSpec::new(NODE, Strategy::RestForOne)
+        // Each part has its own patience. When one gives up, so does the node.
+        .intensity(0, whirlwind_supervision::Intensity::default().within)
+        .child(ChildSpec::supervisor(PROVIDERS, provider_spec))
+        .child(ChildSpec::supervisor(ROOT, part(root, actors)))
+        .child(ChildSpec::supervisor(DOORS, door_spec))
+}
+
+/// A supervisor of the manifest, and all below it.
+fn part(of: &app::Supervisor, actors: &BTreeMap<String, Arc<Actor>>) -> SupervisorSpec {
+    let mut spec = SupervisorSpec::new(of.name.as_str(), strategy(of.strategy))
+        .intensity(of.intensity.max_restarts, of.intensity.within)
+        .backoff(backoff(of.backoff));
+    for child in &of.children {
+        spec = match child {
+            Child::Supervisor(below) => spec.child(
+                ChildSpec::supervisor(below.name.as_str(), part(below, actors))
+                    .restart(restart(below.restart)),
+            ),
+            // Every name in the tree of an App is one of its actors.
+            Child::Actor(name) => match actors.get(name) {
+                Some(actor) => spec.child(ComponentActor::child(actor)),
+                None => spec,
+            },
+        };
+    }
+    spec
+}
+
+/// The backoff of the supervisor that each actor stands under, by the actor's name.
+pub(crate) fn backoffs(root: &app::Supervisor) -> BTreeMap<String, app::Backoff> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![root];
+    while let Some(supervisor) = open.pop() {
+        for child in &supervisor.children {
+            match child {
+                Child::Actor(name) => {
+                    found.insert(name.clone(), supervisor.backoff);
+                }
+                Child::Supervisor(below) => open.push(below),
+            }
+        }
+    }
+    found
+}
+
+pub(crate) fn strategy(strategy: manifest::Strategy) -> Strategy {
+    match strategy {
+        manifest::Strategy::OneForOne => Strategy::OneForOne,
+        manifest::Strategy::OneForAll => Strategy::OneForAll,
+        manifest::Strategy::RestForOne => Strategy::RestForOne,
+    }
+}
+
+pub(crate) fn restart(restart: manifest::Restart) -> Restart {
+    match restart {
+        manifest::Restart::Permanent => Restart::Permanent,
+        manifest::Restart::Transient => Restart::Transient,
+        manifest::Restart::Temporary => Restart::Temporary,
+    }
+}
+
+pub(crate) fn backoff(backoff: app::Backoff) -> Backoff {
+    Backoff {
+        min: backoff.min,
+        max: backoff.max,
+        jitter: backoff.jitter,
+    }
+}
+
+/// The tree as it is, from what its supervisors answer. What a child is follows from where it stands.
+pub(crate) fn node(status: Status) -> TreeNode {
+    draw(status, TreeKind::Supervisor, |child| match child {
+        PROVIDERS => TreeKind::Provider,
+        DOORS => TreeKind::Door,
+        _ => TreeKind::Actor,
+    })
+}
+
+/// `below` tells from a top-level supervisor's name what its workers are.
+fn draw(status: Status, kind: TreeKind, below: impl Fn(&str) -> TreeKind + Copy) -> TreeNode {
+    use whirlwind_supervision::Kind;
+    let leaf = match kind {
+        TreeKind::Actor => TreeKind::Instance,
+        _ => below(&status.id),
+    };
+    let strategy = match kind {
+        TreeKind::Actor => Some(Strategy::SimpleOneForOne),
+        _ => status.strategy,
+    };
+    TreeNode {
+        name: status.id.to_string(),
+        kind,
+        state: state(status.state),
+        restarts: status.restarts,
+        strategy: strategy.map(|strategy| strategy.to_string()),
+        children: status
+            .children
+            .into_iter()
+            .map(|child| {
+                let kind = match child.kind {
+                    Kind::Supervisor => TreeKind::Supervisor,
+                    Kind::Actor => TreeKind::Actor,
+                    Kind::Worker => leaf,
+                };
+                draw(child, kind, below)
+            })
+            .collect(),
+    }
+}
+
+pub(crate) fn state(state: State) -> PartState {
+    match state {
+        State::Starting => PartState::Starting,
+        State::Running => PartState::Running,
+        State::Restarting => PartState::Restarting,
+        State::Stopping => PartState::Stopping,
+        State::Stopped => PartState::Stopped,
+    }
+}
+
+/// A report of the tree, in the log.
+pub(crate) fn log(report: &Report) {
+    match &report.event {
+        ReportEvent::Started => tracing::debug!("{report}"),
+        ReportEvent::Ended { reason } if !reason.is_abnormal() => tracing::debug!("{report}"),
+        ReportEvent::GaveUp(_) => tracing::error!("{report}"),
+        _ => tracing::warn!("{report}"),
+    }
+}
