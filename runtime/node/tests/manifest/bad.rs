@@ -5,6 +5,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use miette::Diagnostic;
+use whirlwind::Manifest;
+
 use super::{golden, load, path};
 
 struct Case {
@@ -60,4 +63,43 @@ fn every_bad_manifest_is_told_where_it_is_wrong_and_what_to_do() {
         golden(&table, &written);
     }
     assert!(seen >= 150, "only {seen} cases were found");
+}
+
+const TWO: &str = "manifest = 1\n[actor.a]\n\tcomponent = 1\nsubscribe = [\n  \"ä\", 2\n]\n";
+
+#[test]
+fn a_printed_error_shows_each_line_and_marks_the_place() {
+    let wanted = "\
+whirlwind.toml:3:14: `component` must be text, not a whole number
+  |
+3 |  component = 1
+  |              ^
+  = help: put it in quotes
+
+whirlwind.toml:5:8: `subscribe[1]` must be text, not a whole number
+  |
+5 |   \"ä\", 2
+  |        ^
+  = help: put it in quotes";
+    let error = TWO.parse::<Manifest>().unwrap_err();
+    assert_eq!(error.to_string(), wanted);
+}
+
+#[test]
+fn each_problem_is_a_miette_diagnostic() {
+    let error = TWO.parse::<Manifest>().unwrap_err();
+    let problem = &error.problems()[1];
+    assert_eq!(
+        problem.to_string(),
+        "`subscribe[1]` must be text, not a whole number"
+    );
+    assert_eq!(
+        Diagnostic::help(problem).unwrap().to_string(),
+        "put it in quotes"
+    );
+    let label = problem.labels().unwrap().next().unwrap();
+    let source = problem.source_code().unwrap();
+    let marked = source.read_span(label.inner(), 0, 0).unwrap();
+    assert_eq!(marked.line(), 4, "counted from 0");
+    assert_eq!(&TWO[label.offset()..label.offset() + label.len()], "2");
 }

@@ -3,8 +3,9 @@
 use std::fs;
 
 use serde_json::Value;
-use whirlwind::Manifest;
+use whirlwind::app::Variables;
 use whirlwind::manifest::json_schema;
+use whirlwind::{App, Manifest};
 
 use super::{golden, load, path};
 
@@ -94,4 +95,17 @@ fn what_the_page_calls_the_defaults_is_what_holds() {
     assert_eq!(bare.actors["a"].max_hops, written.actors["a"].max_hops);
     assert_eq!(bare.actors["a"].drain, written.actors["a"].drain);
     assert_eq!(bare.root, written.root);
+}
+
+#[test]
+fn the_manifests_of_the_actors_here_are_good() {
+    let mut seen = 0;
+    for entry in fs::read_dir(path("../../actors")).unwrap() {
+        let manifest = entry.unwrap().path().join("whirlwind.toml");
+        if manifest.exists() {
+            App::load(&manifest, &Variables::none()).unwrap_or_else(|error| panic!("{error}"));
+            seen += 1;
+        }
+    }
+    assert!(seen >= 1);
 }
