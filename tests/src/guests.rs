@@ -17,7 +17,10 @@ pub fn guest(name: &str) -> Option<PathBuf> {
     match built() {
         Ok(release) => {
             let path = release.join(format!("{}.wasm", name.replace('-', "_")));
-            assert!(path.is_file(), "no guest `{name}` in actors/: {path:?} was not built");
+            assert!(
+                path.is_file(),
+                "no guest `{name}` in actors/: {path:?} was not built"
+            );
             Some(path)
         }
         Err(reason) => {
@@ -85,13 +88,21 @@ fn add_target(actors: &Path) -> Result<(), String> {
     let Ok(installed) = rustup(&["target", "list", "--installed"]) else {
         return Ok(()); // no rustup: the toolchain is the system's, and cargo will say what it lacks
     };
-    if String::from_utf8_lossy(&installed.stdout).lines().any(|line| line == TARGET) {
+    if String::from_utf8_lossy(&installed.stdout)
+        .lines()
+        .any(|line| line == TARGET)
+    {
         return Ok(());
     }
-    let _ = writeln!(std::io::stderr(), "adding the target {TARGET} for the guests");
+    let _ = writeln!(
+        std::io::stderr(),
+        "adding the target {TARGET} for the guests"
+    );
     match rustup(&["target", "add", TARGET]) {
         Ok(added) if added.status.success() => Ok(()),
-        _ => Err(format!("the target {TARGET} is missing; add it with: rustup target add {TARGET}")),
+        _ => Err(format!(
+            "the target {TARGET} is missing; add it with: rustup target add {TARGET}"
+        )),
     }
 }
 
@@ -100,7 +111,12 @@ fn add_target(actors: &Path) -> Result<(), String> {
 fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
-        let kept = ["CARGO_HOME", "CARGO_HTTP_PROXY", "RUSTUP_HOME", "RUSTUP_AUTO_INSTALL"];
+        let kept = [
+            "CARGO_HOME",
+            "CARGO_HTTP_PROXY",
+            "RUSTUP_HOME",
+            "RUSTUP_AUTO_INSTALL",
+        ];
         let outer = name.starts_with("CARGO") || name.starts_with("RUST");
         if outer && !kept.contains(&name.as_ref()) {
             command.env_remove(name.as_ref());

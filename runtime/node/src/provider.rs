@@ -131,12 +131,11 @@ impl Provider {
         let opened = SledKeyValue::open(path)
             .await
             .map_err(|error| error.to_string())?;
-        if let Some(aside) = opened.set_aside {
-            let notice = format!(
-                "the store was damaged ({}) and is set aside as {}; a fresh one is in its place",
-                aside.reason,
-                aside.to.display()
-            );
+        let notices = [
+            opened.set_aside.map(|aside| aside.to_string()),
+            opened.rolled_back.map(|back| back.to_string()),
+        ];
+        for notice in notices.into_iter().flatten() {
             tracing::error!(provider = self.name, "{notice}");
             *self.notice_slot() = Some(notice);
         }

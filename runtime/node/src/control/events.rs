@@ -64,16 +64,19 @@ pub(super) async fn watch(
 }
 
 /// A structured CloudEvent and its topic, as one line.
-pub fn with_topic(event: &Event, topic: &Topic) -> Vec<u8> {
-    let mut line = whirlwind_event::json::to_vec(event);
-    // An object's last byte is its brace. The topic goes before it, unless the event has an extension of that name.
-    if event.extension("topic").is_none() && line.pop() == Some(b'}') {
+fn with_topic(event: &Event, topic: &Topic) -> Vec<u8> {
+    let mut line = whirlwind_event::json::to_line(event);
+    // An object's last byte is its brace. The topic goes before it, in place of an extension of that name.
+    if event.extension("topic").is_some() {
+        let renamed = event
+            .to_builder()
+            .extension("topic", topic.as_str())
+            .build();
+        line = renamed.map_or(line, |event| whirlwind_event::json::to_line(&event));
+    } else if line.pop() == Some(b'}') {
         line.extend_from_slice(b",\"topic\":");
         line.extend(serde_json::to_vec(topic.as_str()).unwrap_or_default());
         line.push(b'}');
-    } else if let Ok(serde_json::Value::Object(mut object)) = serde_json::from_slice(&line) {
-        object.insert("topic".to_owned(), topic.as_str().into());
-        line = serde_json::to_vec(&object).unwrap_or_default();
     }
     line.push(b'\n');
     line
