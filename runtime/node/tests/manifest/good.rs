@@ -9,7 +9,7 @@ use whirlwind::manifest::{
     Restart, Strategy, SupervisorSection,
 };
 use whirlwind::{App, Manifest};
-use whirlwind_event::Topic;
+use whirlwind_event::{Topic, TopicFilter};
 
 use super::{load, load_with};
 
@@ -413,6 +413,12 @@ fn an_actor_publishes_what_its_list_allows_and_never_on_the_nodes_topics() {
         assert!(everything.actors["a"].may_publish(&topic(name)), "{name}");
         assert!(!actor("").actors["a"].may_publish(&topic(name)), "{name}");
     }
+    let mut forced = everything.actors["a"].clone();
+    forced.publish.push(TopicFilter::parse("$sys/#").unwrap());
+    assert!(
+        !forced.may_publish(&topic("$sys/actor/a/crashed")),
+        "not even when code allows it"
+    );
     for name in ["$sys/actor/a/crashed", "$other"] {
         assert!(!everything.actors["a"].may_publish(&topic(name)), "{name}");
     }
