@@ -402,14 +402,9 @@ fn an_actor_publishes_what_its_list_allows_and_never_on_the_nodes_topics() {
         ("alarm", true),
         ("sensors/a/b/celsius", false),
         ("alarm/x", false),
-        ("", false),
     ];
-    for (name, allowed) in table.iter().filter(|(name, _)| !name.is_empty()) {
-        assert_eq!(
-            app.actors["a"].may_publish(&topic(name)),
-            *allowed,
-            "{name}"
-        );
+    for (name, allowed) in table {
+        assert_eq!(app.actors["a"].may_publish(&topic(name)), allowed, "{name}");
         assert!(everything.actors["a"].may_publish(&topic(name)), "{name}");
         assert!(!actor("").actors["a"].may_publish(&topic(name)), "{name}");
     }
