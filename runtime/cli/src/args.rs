@@ -1,0 +1,437 @@
+//! The command line: verbs, flags, and the texts of `--help`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueHint};
+use whirlwind::manifest::TimeSpan;
+use whirlwind_event::{Topic, TopicFilter};
+
+use crate::exit::Failure;
+
+const AFTER: &str = "\
+Exit status:
+  0    done, or stopped cleanly
+  1    something failed at run time
+  2    the command line is wrong
+  3    the manifest is wrong or missing
+  4    a component is missing or does not fit
+  5    the root supervisor gave up
+  7    no node is running where it was looked for
+  124  the time was over
+  130  forced to end by a second signal";
+
+/// Runs WebAssembly components as actors: supervised, fed by topics, stopped in good order.
+#[derive(Debug, Parser)]
+#[command(name = "whirlwind", version, after_help = AFTER, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Flags that may stand anywhere on the line.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Global {
+    /// The running node: its socket, its manifest, or the manifest's folder. Without it WHIRLWIND_NODE, else the
+    /// nearest .whirlwind/control.sock from here upward
+    #[arg(long, global = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) node: Option<PathBuf>,
+    /// Where the node keeps what it writes, its socket included [default: .whirlwind beside the manifest]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Prints JSON on standard output: a listing as one array, a stream as one object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Starts a node in the foreground
+    Up(Up),
+    /// Runs the build command of each actor
+    Build(Build),
+    /// Looks for what would fail at start, without starting
+    Check(Check),
+    /// Publishes an event
+    Pub(Publish),
+    /// Prints the events of matching topics
+    Sub(Subscribe),
+    /// Lists the actors, providers and doors
+    Ps,
+    /// Draws the supervision tree
+    Tree,
+    /// Looks into a bucket
+    #[command(subcommand)]
+    Kv(Kv),
+    /// Stops the node once its mailboxes are empty
+    Stop,
+    /// Prints a completion script for a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) app: AppAt,
+    /// Runs the build command of each actor first
+    #[arg(long)]
+    pub(crate) build: bool,
+    /// Publishes this once all is up; may be given several times
+    #[arg(long = "pub", value_name = "TOPIC=DATA", value_parser = publication)]
+    pub(crate) publish: Vec<Publication>,
+    /// Prints the events of matching topics on standard output; may be given several times
+    #[arg(long = "sub", value_name = "FILTER")]
+    pub(crate) subscribe: Vec<TopicFilter>,
+    /// Stops cleanly after this many events were printed
+    #[arg(long, value_name = "N", requires = "subscribe", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Stops after this time; status 124 if --count was not reached
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    pub(crate) lasts: Option<Duration>,
+    /// Prints only the data of events, each ended by a newline
+    #[arg(long, requires = "subscribe")]
+    pub(crate) raw: bool,
+}
+
+/// An app by its manifest.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AppAt {
+    /// A manifest, or a folder with a whirlwind.toml
+    #[arg(default_value = ".", hide_default_value = true, value_hint = ValueHint::AnyPath)]
+    pub(crate) path: PathBuf,
+    /// Sets a variable that the manifest names as ${KEY}, before the environment; may be given several times
+    #[arg(long = "var", value_name = "KEY=VALUE")]
+    variables: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Build {
+    #[command(flatten)]
+    pub(crate) app: AppAt,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) app: AppAt,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Publish {
+    /// The topic
+    #[arg(value_parser = open_topic)]
+    pub(crate) topic: Topic,
+    /// The event's data, as text; `-` reads lines from standard input, an event each. Without it the event has no data
+    #[arg(allow_negative_numbers = true, conflicts_with = "file")]
+    pub(crate) data: Option<String>,
+    /// Takes the data from a file, its bytes as they are; `-` is standard input, whole
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// The event's `type` [default: dev.whirlwind.message]
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) ty: Option<String>,
+    /// The event's `subject`
+    #[arg(long)]
+    pub(crate) subject: Option<String>,
+    /// The event's `id`, for a single event [default: a UUID v7]
+    #[arg(long, conflicts_with = "count")]
+    pub(crate) id: Option<String>,
+    /// The event's `source` [default: /whirlwind/pub]
+    #[arg(long)]
+    pub(crate) source: Option<String>,
+    /// The event's `datacontenttype`, such as application/json
+    #[arg(long, value_name = "MEDIA-TYPE")]
+    pub(crate) content_type: Option<String>,
+    /// An extension attribute; may be given several times
+    #[arg(long = "ext", value_name = "NAME=VALUE", value_parser = extension)]
+    pub(crate) extensions: Vec<(String, String)>,
+    /// Publishes this many events, each with an id of its own
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// At most this many a second, such as 100/s; an event that is late is made up for
+    #[arg(long, value_name = "N/s", value_parser = rate)]
+    pub(crate) rate: Option<Rate>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Subscribe {
+    /// A topic, or a filter with the wildcards of MQTT: `+` for one level, `#` for all that follow
+    pub(crate) filter: TopicFilter,
+    /// Ends after this many events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Ends after this time, with status 124
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) timeout: Option<Duration>,
+    /// Prints only the data, each ended by a newline
+    #[arg(long)]
+    pub(crate) raw: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Kv {
+    /// Prints the value of a key
+    Get {
+        #[command(flatten)]
+        bucket: BucketAt,
+        /// The key
+        key: String,
+    },
+    /// Sets the value of a key
+    Set {
+        #[command(flatten)]
+        bucket: BucketAt,
+        /// The key
+        key: String,
+        /// The value, as text
+        #[arg(
+            allow_negative_numbers = true,
+            required_unless_present = "file",
+            conflicts_with = "file"
+        )]
+        value: Option<String>,
+        /// Takes the value from a file, its bytes as they are; `-` is standard input
+        #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
+    /// Lists the keys
+    List {
+        #[command(flatten)]
+        bucket: BucketAt,
+    },
+    /// Deletes a key; it need not be there
+    Delete {
+        #[command(flatten)]
+        bucket: BucketAt,
+        /// The key
+        key: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BucketAt {
+    /// A provider of the manifest, with a bucket unless it is `default`
+    #[arg(value_name = "PROVIDER[/BUCKET]", value_parser = bucket)]
+    pub(crate) bucket: Bucket,
+}
+
+/// A bucket by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bucket {
+    pub(crate) provider: String,
+    pub(crate) name: String,
+}
+
+/// What `up --pub` publishes.
+#[derive(Debug, Clone)]
+pub(crate) struct Publication {
+    pub(crate) topic: Topic,
+    pub(crate) data: String,
+}
+
+/// Events a second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rate(pub(crate) f64);
+
+impl Verb {
+    /// Whether the verb looks for a running node.
+    fn asks_a_node(&self) -> bool {
+        match self {
+            Self::Pub(_) | Self::Sub(_) | Self::Ps | Self::Tree | Self::Kv(_) | Self::Stop => true,
+            Self::Up(_) | Self::Build(_) | Self::Check(_) | Self::Completions { .. } => false,
+        }
+    }
+
+    /// Whether there is something to print as JSON.
+    fn prints_json(&self) -> bool {
+        match self {
+            Self::Up(up) => !up.subscribe.is_empty(),
+            Self::Check(_)
+            | Self::Pub(_)
+            | Self::Sub(_)
+            | Self::Ps
+            | Self::Tree
+            | Self::Kv(Kv::List { .. }) => true,
+            Self::Build(_) | Self::Kv(_) | Self::Stop | Self::Completions { .. } => false,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Up(_) => "up",
+            Self::Build(_) => "build",
+            Self::Check(_) => "check",
+            Self::Pub(_) => "pub",
+            Self::Sub(_) => "sub",
+            Self::Ps => "ps",
+            Self::Tree => "tree",
+            Self::Kv(Kv::Get { .. }) => "kv get",
+            Self::Kv(Kv::Set { .. }) => "kv set",
+            Self::Kv(Kv::List { .. }) => "kv list",
+            Self::Kv(Kv::Delete { .. }) => "kv delete",
+            Self::Stop => "stop",
+            Self::Completions { .. } => "completions",
+        }
+    }
+}
+
+impl AppAt {
+    /// The variables of `--var`; of two with one name the later counts.
+    ///
+    /// Not a clap parser: clap repeats what it refuses, and this may be a secret that lacks its name.
+    pub(crate) fn variables(&self) -> Result<BTreeMap<String, String>, Failure> {
+        let refused = || Failure::usage("a --var has no name").help("write --var KEY=VALUE");
+        self.variables
+            .iter()
+            .map(|text| pair(text, "KEY=VALUE").map_err(|_| refused()))
+            .collect()
+    }
+}
+
+impl Args {
+    /// What clap cannot see: global flags that mean nothing to this verb, and those that contradict its own. A flag that
+    /// would be ignored is an error, because whoever wrote it expects something of it.
+    pub(crate) fn validate(&self) -> Result<(), Failure> {
+        let Self { global, verb } = self;
+        let name = verb.name();
+        if global.json && !verb.prints_json() {
+            let what = match verb {
+                Verb::Up(_) => {
+                    "`up` prints events only with --sub, so --json has nothing to do".to_owned()
+                }
+                Verb::Kv(Kv::Get { .. }) => {
+                    "`kv get` prints the value's bytes as they are, not JSON".to_owned()
+                }
+                _ => format!("`{name}` has nothing to print as JSON"),
+            };
+            return Err(Failure::usage(what).help("leave out --json"));
+        }
+        if global.json
+            && matches!(
+                verb,
+                Verb::Up(Up { raw: true, .. }) | Verb::Sub(Subscribe { raw: true, .. })
+            )
+        {
+            return Err(
+                Failure::usage("--json and --raw are two ways to print the same events")
+                    .help("choose one of them"),
+            );
+        }
+        if global.node.is_some() && !verb.asks_a_node() {
+            let help = match (verb, &global.node) {
+                (Verb::Completions { .. }, _) | (_, None) => "leave out --node".to_owned(),
+                (_, Some(path)) => format!(
+                    "name the manifest or its folder instead: whirlwind {name} {}",
+                    path.display()
+                ),
+            };
+            return Err(Failure::usage(format!(
+                "`{name}` asks no running node, so --node has nothing to do"
+            ))
+            .help(help));
+        }
+        if global.data_dir.is_some() {
+            if matches!(
+                verb,
+                Verb::Build(_) | Verb::Check(_) | Verb::Completions { .. }
+            ) {
+                let what = format!("`{name}` touches no data, so --data-dir has nothing to do");
+                return Err(Failure::usage(what).help("leave out --data-dir"));
+            }
+            if global.node.is_some() {
+                return Err(Failure::usage("--node and --data-dir both name a node")
+                    .help("choose one of them"));
+            }
+        }
+        if let Verb::Pub(publish) = verb {
+            let lines = publish.data.as_deref() == Some("-");
+            if lines && publish.count.is_some() {
+                return Err(Failure::usage(
+                    "`-` publishes an event for each line, so --count has nothing to do",
+                )
+                .help("leave out --count; `--file -` takes standard input as one event"));
+            }
+            if lines && publish.id.is_some() {
+                return Err(Failure::usage(
+                    "`-` publishes an event for each line, and they cannot share an --id",
+                )
+                .help("leave out --id; `--file -` takes standard input as one event"));
+            }
+            if publish.rate.is_some() && !lines && publish.count.is_none() {
+                return Err(
+                    Failure::usage("--rate paces many events, and there is only one").help(
+                        "add --count N, or give `-` as data to read lines from standard input",
+                    ),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+fn pair(text: &str, shape: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("write {shape}")),
+    }
+}
+
+fn extension(text: &str) -> Result<(String, String), String> {
+    pair(text, "NAME=VALUE")
+}
+
+/// A topic that a person may publish to.
+fn open_topic(text: &str) -> Result<Topic, String> {
+    let topic = Topic::parse(text).map_err(|error| error.to_string())?;
+    if topic.is_system() {
+        return Err("topics that begin with `$` are the node's own; publish to another".to_owned());
+    }
+    Ok(topic)
+}
+
+fn publication(text: &str) -> Result<Publication, String> {
+    let (topic, data) = text
+        .split_once('=')
+        .ok_or("write TOPIC=DATA, such as ping=hello")?;
+    Ok(Publication {
+        topic: open_topic(topic)?,
+        data: data.to_owned(),
+    })
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let span: TimeSpan = text
+        .parse()
+        .map_err(|error| format!("{error}; write a time such as 500ms, 10s or 5m"))?;
+    Ok(span.0)
+}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    let number = text
+        .strip_suffix("/s")
+        .and_then(|number| number.parse::<f64>().ok());
+    match number {
+        // A million a second is past what one connection does, and its pause is still a whole microsecond.
+        Some(number) if (0.001..=1e6).contains(&number) => Ok(Rate(number)),
+        Some(_) => Err("a rate is between 0.001/s and 1000000/s".to_owned()),
+        None => Err("write events a second, such as 100/s".to_owned()),
+    }
+}
+
+fn bucket(text: &str) -> Result<Bucket, String> {
+    let (provider, name) = text.split_once('/').unwrap_or((text, "default"));
+    if provider.is_empty() || name.is_empty() {
+        return Err("write PROVIDER, or PROVIDER/BUCKET".to_owned());
+    }
+    Ok(Bucket {
+        provider: provider.to_owned(),
+        name: name.to_owned(),
+    })
+}

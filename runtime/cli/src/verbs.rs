@@ -1,0 +1,83 @@
+//! One verb a file. Each answers how the command ends.
+
+mod build;
+mod check;
+mod completions;
+mod kv;
+mod ps;
+mod publish;
+mod stop;
+mod sub;
+mod tree;
+mod up;
+
+use std::time::Duration;
+
+use whirlwind::{App, StartError, Variables};
+
+use crate::args::{AppAt, Args, Verb};
+use crate::exit::{Ended, Exit, Failure};
+use crate::print::printable;
+use crate::progress::Progress;
+
+/// Does what the command line says.
+pub(crate) async fn run(args: Args, progress: &Progress) -> Ended {
+    args.validate()?;
+    let Args { global, verb } = args;
+    match verb {
+        Verb::Up(up) => up::run(&global, up, progress).await,
+        Verb::Build(build) => build::run(&build, progress).await,
+        Verb::Check(check) => check::run(&global, &check, progress).await,
+        Verb::Pub(publish) => publish::run(&global, publish).await,
+        Verb::Sub(subscribe) => sub::run(&global, &subscribe).await,
+        Verb::Ps => ps::run(&global).await,
+        Verb::Tree => tree::run(&global).await,
+        Verb::Kv(kv) => kv::run(&global, kv).await,
+        Verb::Stop => stop::run(&global).await,
+        Verb::Completions { shell } => completions::run(shell),
+    }
+}
+
+/// The app that a command line names, its variables put in.
+fn app(at: &AppAt) -> Result<App, Failure> {
+    let given = at.variables()?;
+    let variables = given
+        .into_iter()
+        .fold(Variables::from_environment(), |all, (name, value)| {
+            all.with(name, value)
+        });
+    // It shows each place and its remedy by itself.
+    App::load(&at.path, &variables).map_err(|error| Failure::new(Exit::Manifest, error.to_string()))
+}
+
+/// What it means for the command that a node does not start.
+fn start_failure(error: &StartError) -> Failure {
+    match error {
+        StartError::Components(_) => {
+            Failure::new(Exit::Component, printable_lines(&error.to_string()))
+        }
+        StartError::Tree(words) => gave_up(words),
+        _ => Failure::failed(printable(&error.to_string())),
+    }
+}
+
+fn gave_up(words: &str) -> Failure {
+    Failure::new(
+        Exit::GaveUp,
+        format!("the root supervisor gave up: {}", printable_lines(words)),
+    )
+}
+
+/// A text of several lines, each fit for a terminal.
+fn printable_lines(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(printable).collect();
+    lines.join("\n")
+}
+
+/// A time as a person reads it.
+fn seconds(time: Duration) -> String {
+    if time < Duration::from_secs(1) {
+        return format!("{} ms", time.as_millis());
+    }
+    format!("{:.1} s", time.as_secs_f64())
+}
