@@ -113,7 +113,7 @@ pub fn decide(
     let charged = !excused || rules.charge_excused;
     if charged {
         let within = rules.intensity.within;
-        if history.within(now, within).count() >= rules.intensity.max_restarts as usize {
+        if history.within(now, within).len() >= rules.intensity.max_restarts as usize {
             let mut charges: Vec<Charge> = history.within(now, within).cloned().collect();
             charges.push(Charge {
                 child: Arc::clone(&who.id),
@@ -172,20 +172,16 @@ pub struct History(VecDeque<(Instant, Charge)>);
 impl History {
     /// Remembers a restart charged at `now`, and forgets those that left the window.
     pub fn record(&mut self, now: Instant, within: Duration, charge: Charge) {
-        while let Some((at, _)) = self.0.front()
-            && !counts(*at, now, within)
-        {
-            self.0.pop_front();
-        }
+        let old = self.0.len() - self.within(now, within).len();
+        self.0.drain(..old);
         self.0.push_back((now, charge));
     }
 
     /// The restarts that count at `now`, oldest first.
-    pub fn within(&self, now: Instant, within: Duration) -> impl Iterator<Item = &Charge> {
-        self.0
-            .iter()
-            .filter(move |(at, _)| counts(*at, now, within))
-            .map(|(_, charge)| charge)
+    pub fn within(&self, now: Instant, within: Duration) -> impl ExactSizeIterator<Item = &Charge> {
+        // They are in order of time, so those that count are the last ones.
+        let old = self.0.partition_point(|(at, _)| !counts(*at, now, within));
+        self.0.range(old..).map(|(_, charge)| charge)
     }
 }
 

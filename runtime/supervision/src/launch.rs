@@ -60,6 +60,10 @@ pub(crate) enum Watched {
 /// The end of an incarnation: nothing of it is left.
 pub(crate) struct End {
     pub(crate) reason: ExitReason,
+    /// Whether its `on_start` is known to have succeeded.
+    started: bool,
+    /// Whether kameo saw it, and told its links.
+    orderly: bool,
     /// What it says about its start, if that is what failed.
     pub(crate) start: Option<StartError>,
 }
@@ -229,7 +233,7 @@ impl<A: Actor> LaunchActor for ActorLaunch<A> {
             let end = async move {
                 match outer.await {
                     Ok(Ok(end)) => end,
-                    Ok(Err(error)) => End::not_started(error),
+                    Ok(Err(error)) => End::not_started(error, false),
                     Err(error) => End::lost(error),
                 }
             };
@@ -303,21 +307,28 @@ impl End {
                 };
                 Self {
                     reason,
+                    started: true,
+                    orderly: true,
                     start: None,
                 }
             }
             // kameo's answer for an actor whose `on_start` failed.
-            Ok(Err(error)) => Self::not_started(match error.downcast::<StartError>() {
-                Some(error) => error,
-                None => StartError::failed(ExitReason::from_panic(&error)),
-            }),
+            Ok(Err(error)) => {
+                let error = match error.downcast::<StartError>() {
+                    Some(error) => error,
+                    None => StartError::failed(ExitReason::from_panic(&error)),
+                };
+                Self::not_started(error, true)
+            }
             Err(error) => Self::lost(error),
         }
     }
 
-    fn not_started(error: StartError) -> Self {
+    fn not_started(error: StartError, orderly: bool) -> Self {
         Self {
             reason: ExitReason::failed(&error),
+            started: false,
+            orderly,
             start: Some(error),
         }
     }
@@ -325,6 +336,8 @@ impl End {
     fn lost(error: JoinError) -> Self {
         Self {
             reason: lost(error),
+            started: false,
+            orderly: false,
             start: None,
         }
     }
@@ -346,7 +359,12 @@ fn watch(
                     Watched::Ended(end)
                 }
             },
-            end = &mut end => Watched::Ended(end),
+            // An actor can end before kameo says that it has started.
+            end = &mut end => if end.started {
+                Watched::Started(std::future::ready(end).boxed())
+            } else {
+                Watched::Ended(end)
+            },
         }
     }
     .boxed()
@@ -370,8 +388,12 @@ fn end_of<A: Actor>(
     let (actor, parent) = (actor.downgrade(), parent.downgrade());
     async move {
         let end = end.await;
-        if let (Some(actor), Some(parent)) = (actor.upgrade(), parent.upgrade()) {
-            actor.unlink(&parent).await;
+        if !end.orderly
+            && let (Some(actor), Some(parent)) = (actor.upgrade(), parent.upgrade())
+        {
+            // In a task of its own: it takes locks that kameo takes too, and this future is polled
+            // only while the supervisor has nothing else to do.
+            tokio::spawn(async move { actor.unlink(&parent).await });
         }
         end
     }

@@ -434,12 +434,12 @@ impl Actor for Supervisor {
         &mut self,
         _: WeakActorRef<Self>,
         id: ActorId,
-        _: ActorStopReason,
+        reason: ActorStopReason,
     ) -> Result<ControlFlow<ActorStopReason>, ExitReason> {
         if self.owner.as_ref().is_some_and(|owner| owner.id == id) {
             self.begin_ending(ExitReason::Shutdown);
         } else {
-            self.on_loop_over(id);
+            self.on_loop_over(id, &reason);
         }
         Ok(ControlFlow::Continue(()))
     }

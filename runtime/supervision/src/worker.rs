@@ -68,11 +68,13 @@ impl Actor for Worker {
     ) -> Result<Option<Signal<Self>>, ExitReason> {
         loop {
             tokio::select! {
-                end = &mut self.run.0 => return Err(end.unwrap_or_else(lost)),
+                // The signal of its start comes before its end.
+                biased;
                 signal = mailbox.recv() => match signal {
                     Some(Signal::Stop | Signal::SupervisorRestart) => self.stop.ask(),
                     signal => return Ok(signal),
                 },
+                end = &mut self.run.0 => return Err(end.unwrap_or_else(lost)),
             }
         }
     }

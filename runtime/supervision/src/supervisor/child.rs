@@ -6,6 +6,7 @@ use kameo::actor::ActorId;
 use tokio::time::Instant;
 
 use crate::{
+    exit::ExitReason,
     launch::{Below, Control},
     spec::{ChildSpec, Restart},
     status::{State, Status},
@@ -39,6 +40,8 @@ pub(super) struct Incarnation {
     pub(super) started_at: Option<Instant>,
     /// Whether its end is the supervisor's will.
     pub(super) asked: bool,
+    /// Why its loop is over, while its task is not.
+    pub(super) said: Option<ExitReason>,
     /// When its time to end is over.
     pub(super) timer: Option<TimerId>,
 }

@@ -3,7 +3,10 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
-use kameo::actor::ActorId;
+use kameo::{
+    actor::ActorId,
+    error::{ActorStopReason, PanicReason},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -36,10 +39,15 @@ impl Supervisor {
     pub(super) fn on_started(&mut self, key: Key, incarnation: u64, rest: BoxFuture<'static, End>) {
         self.events
             .push(async move { Event::Ended(key, incarnation, rest.await) }.boxed());
+        self.mark_started(key);
+    }
+
+    /// A child has started, if that was not known yet.
+    fn mark_started(&mut self, key: Key) {
         let Some(child) = self.children.get_mut(key) else {
             return;
         };
-        let Some(up) = &mut child.up else {
+        let Some(up) = child.up.as_mut().filter(|up| !up.started()) else {
             return;
         };
         up.started_at = Some(Instant::now());
@@ -97,10 +105,15 @@ impl Supervisor {
     }
 
     /// The loop of an actor is over: what it does after that has the time of a shutdown.
-    pub(super) fn on_loop_over(&mut self, actor: ActorId) {
+    pub(super) fn on_loop_over(&mut self, actor: ActorId, reason: &ActorStopReason) {
         let Some(key) = self.children.by_actor(actor) else {
             return;
         };
+        // An actor can end before kameo says that it has started; one that did not start has no loop.
+        match reason {
+            ActorStopReason::Panicked(error) if error.reason() == PanicReason::OnStart => return,
+            _ => self.mark_started(key),
+        }
         let Some(child) = self.children.get_mut(key) else {
             return;
         };
@@ -110,7 +123,10 @@ impl Supervisor {
             Shutdown::Infinity => None,
         };
         match &mut child.up {
-            Some(up) if up.phase == Phase::Running => up.phase = Phase::Ending,
+            Some(up) if up.phase == Phase::Running => {
+                up.phase = Phase::Ending;
+                up.said = Some(ExitReason::from_stop(reason));
+            }
             _ => return,
         }
         self.give(key, patience);
@@ -176,9 +192,11 @@ impl Supervisor {
             send(reply, Ok(()));
         }
 
-        let reason = match end.reason {
-            ExitReason::Normal if up.asked => ExitReason::Shutdown,
-            reason => reason,
+        let reason = match (end.reason, up.said.take()) {
+            (ExitReason::Normal, _) if up.asked => ExitReason::Shutdown,
+            // It had ended by itself, and was torn down for not coming to rest after that.
+            (ExitReason::Killed, Some(said)) if !up.asked => said,
+            (reason, _) => reason,
         };
         let wanted = up.asked || self.ending.is_some();
         let Some(started_at) = up.started_at else {

@@ -129,7 +129,7 @@ impl Supervisor {
                     self.start_incarnation(key, again, me).await;
                     return;
                 }
-                Some(Some(up)) if up.phase != Phase::Running => {
+                Some(Some(up)) if !up.started() => {
                     self.plans.insert(id, plan);
                     return;
                 }
@@ -191,6 +191,7 @@ impl Supervisor {
             phase: Phase::Starting,
             started_at: None,
             asked: false,
+            said: None,
             timer: None,
         });
         self.children.came_up(key, launched.actor);
