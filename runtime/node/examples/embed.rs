@@ -10,7 +10,9 @@
 use std::path::Path;
 
 use whirlwind::event::{EventBuilder, Topic, TopicFilter};
-use whirlwind::manifest::{ActorSection, KeyValueLinks, LinksSection, ProviderKind, ProviderSection};
+use whirlwind::manifest::{
+    ActorSection, KeyValueLinks, LinksSection, ProviderKind, ProviderSection,
+};
 use whirlwind::{App, Manifest, Node, Seen, Variables};
 
 #[tokio::main]
@@ -43,14 +45,26 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut pongs = node.subscribe(&TopicFilter::parse("pong")?);
     for n in 1..=2 {
-        let ping = EventBuilder::new().id(n.to_string()).source("/embed").ty("embed.ping");
-        node.publish(&Topic::parse("ping")?, ping.data("ping").build()?).await?;
+        let ping = EventBuilder::new()
+            .id(n.to_string())
+            .source("/embed")
+            .ty("embed.ping");
+        node.publish(&Topic::parse("ping")?, ping.data("ping").build()?)
+            .await?;
         if let Some(Seen::Event { topic, event }) = pongs.next().await {
-            println!("{topic}  {}", String::from_utf8_lossy(event.data().unwrap_or_default()));
+            println!(
+                "{topic}  {}",
+                String::from_utf8_lossy(event.data().unwrap_or_default())
+            );
         }
     }
     for part in node.parts().await {
-        println!("{} {}: {}", part.kind.as_str(), part.name, part.state.as_str());
+        println!(
+            "{} {}: {}",
+            part.kind.as_str(),
+            part.name,
+            part.state.as_str()
+        );
     }
     node.stop().await;
     Ok(())

@@ -43,6 +43,7 @@ pub struct CheckedActor {
 /// The same as a start's, as far as they come before anything runs.
 pub async fn check(app: &App, data_dir: Option<&Path>) -> Result<Check, StartError> {
     let data_dir = data_dir.map_or_else(|| app.folder.join(start::DATA_DIR), Path::to_owned);
+    start::make_data_dir(&data_dir)?;
     let engine = start::engine(app, &data_dir)?;
     let providers: Vec<_> = app
         .providers

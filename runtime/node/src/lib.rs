@@ -1,22 +1,26 @@
 //! A running app: its manifest, its supervision tree, its doors.
 //!
-//! A program that embeds Whirlwind reads an [`App`], starts a [`Node`] from it, publishes and subscribes, and stops it:
+//! A program that embeds Whirlwind makes an [`App`] from a manifest, starts a [`Node`] from it, publishes and subscribes, and stops
+//! it. An app without actors is enough to try it; `examples/embed.rs` is a program with one.
 //!
-//! ```no_run
-//! use std::path::Path;
-//! use whirlwind::{App, Node, Seen, Variables};
+//! ```
 //! use whirlwind::event::{EventBuilder, Topic, TopicFilter};
+//! use whirlwind::{App, Manifest, Node, Seen, Variables};
 //!
-//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let app = App::load(Path::new("actors/pingpong"), &Variables::from_environment())?;
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path();
+//! let manifest: Manifest = "manifest = 1".parse()?;
+//! let app = App::from_manifest(&manifest, folder, &Variables::none())?;
 //! let node = Node::builder(app).start().await?;
 //!
-//! let mut pongs = node.subscribe(&TopicFilter::parse("pong")?);
-//! let ping = EventBuilder::new().id("1").source("/example").ty("example.ping").data("ping").build()?;
-//! node.publish(&Topic::parse("ping")?, ping).await?;
-//! if let Some(Seen::Event { event, .. }) = pongs.next().await {
-//!     println!("{:?}", event.data());
-//! }
+//! let mut seen = node.subscribe(&TopicFilter::parse("greetings/#")?);
+//! let hello = EventBuilder::new().id("1").source("/example").ty("example.hello").data("hello").build()?;
+//! node.publish(&Topic::parse("greetings/all")?, hello).await?;
+//! let Some(Seen::Event { topic, event }) = seen.next().await else { panic!("nothing came") };
+//! assert_eq!((topic.as_str(), event.data()), ("greetings/all", Some(&b"hello"[..])));
+//!
 //! node.stop().await;
 //! # Ok(())
 //! # }

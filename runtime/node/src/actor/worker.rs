@@ -97,7 +97,7 @@ impl Worker {
                 Next::Same(instance)
             }
             Outcome::Done(_, Reply::Retry(why)) => {
-                self.fail(why);
+                self.fail(&why, String::new());
                 Next::Fresh
             }
             Outcome::Done(instance, Reply::Reject(why)) => {
@@ -107,15 +107,14 @@ impl Worker {
                 Next::Same(instance)
             }
             Outcome::Trapped(trap) => {
-                let text = trap.to_string();
-                self.fail(text.clone());
-                Next::Trapped(text)
+                self.fail(&trap.text, trap.backtrace);
+                Next::Trapped(trap.text)
             }
         }
     }
 
-    /// Charges a failure to the delivery: it will be tried again, or is a dead letter.
-    fn fail(&mut self, why: String) {
+    /// Charges a failure to the delivery: it will be tried again, or is a dead letter, which keeps the backtrace too.
+    fn fail(&mut self, why: &str, backtrace: String) {
         let Some(envelope) = self.lease.in_hand() else {
             return;
         };
@@ -134,8 +133,12 @@ impl Worker {
                 actor = name,
                 "event {id} is a dead letter after {attempt} attempts: {why}"
             );
+            let cause = match backtrace.is_empty() {
+                true => why.to_owned(),
+                false => format!("{why}\n{backtrace}"),
+            };
             self.lease
-                .dead_letter(&self.actor.bus, Reason::MaxDeliver, why);
+                .dead_letter(&self.actor.bus, Reason::MaxDeliver, cause);
         }
     }
 }

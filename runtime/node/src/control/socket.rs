@@ -1,7 +1,7 @@
 //! The unix socket itself: one node to a path, for its owner alone.
 
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,9 @@ pub const SOCKET: &str = "control.sock";
 
 /// The longest path that a unix socket can have: 108 bytes, of which the last ends it (unix(7)).
 const MAX_PATH: usize = 107;
+
+/// Connections that may wait to be accepted: what the standard library asks for.
+const BACKLOG: i32 = 128;
 
 /// Why the control socket cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -96,19 +99,28 @@ impl Socket {
         &self.path
     }
 
-    /// Opens it. The data directory is its owner's alone, so nobody else gets in between the two steps.
+    /// Opens it, for its owner alone from the first moment on.
     pub(super) fn listen(&self) -> Result<Listening, ControlError> {
-        let failed = |error| ControlError::Io {
+        let listener = self.bind().map_err(|error| ControlError::Io {
             path: self.path.clone(),
             error,
-        };
-        let listener = UnixListener::bind(&self.path).map_err(failed)?;
-        let owner_only = std::fs::Permissions::from_mode(0o600);
-        std::fs::set_permissions(&self.path, owner_only).map_err(failed)?;
+        })?;
         Ok(Listening {
             listener,
             path: self.path.clone(),
         })
+    }
+
+    fn bind(&self) -> io::Result<UnixListener> {
+        use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket =
+            rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        // The mode of the socket is the mode its file is made with (unix(7)); changing the file's afterwards would be too late.
+        rustix::fs::fchmod(&socket, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)?;
+        rustix::net::bind(&socket, &SocketAddrUnix::new(&self.path)?)?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        UnixListener::from_std(socket.into())
     }
 }
 
@@ -129,5 +141,57 @@ impl Drop for Listening {
     fn drop(&mut self) {
         // It may be gone already: somebody cleaned up.
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[tokio::test]
+    async fn the_socket_is_its_owners_alone_and_goes_with_its_listener() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(SOCKET);
+        let listening = Socket::claim(&path).unwrap().listen().unwrap();
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        drop(listening);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_second_node_is_refused_and_a_dead_ones_socket_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(SOCKET);
+        let listening = Socket::claim(&path).unwrap().listen().unwrap();
+        assert!(matches!(
+            Socket::claim(&path),
+            Err(ControlError::Running(_))
+        ));
+        // As a killed process leaves it: the file is there, and nobody listens.
+        drop(listening);
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        Socket::claim(&path).unwrap().listen().unwrap();
+    }
+
+    #[test]
+    fn what_is_not_a_socket_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(SOCKET);
+        std::fs::write(&path, "mine").unwrap();
+        assert!(matches!(
+            Socket::claim(&path),
+            Err(ControlError::InTheWay(_))
+        ));
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn a_path_that_no_socket_takes_is_refused_with_its_length() {
+        let path = Path::new("/tmp").join("x".repeat(120)).join(SOCKET);
+        let refused = Socket::claim(&path).unwrap_err().to_string();
+        assert!(refused.contains("138 bytes"), "{refused}");
     }
 }

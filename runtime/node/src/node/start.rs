@@ -246,14 +246,13 @@ impl Inner {
     }
 }
 
-/// Makes the data directory, open to its owner alone.
-fn make_data_dir(path: &Path) -> Result<(), StartError> {
+/// Makes the data directory and the folder for compiled code, open to their owner alone.
+pub(crate) fn make_data_dir(path: &Path) -> Result<(), StartError> {
     use std::os::unix::fs::DirBuilderExt as _;
-    let mut builder = std::fs::DirBuilder::new();
-    builder
+    std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(path)
+        .create(path.join(COMPILED))
         .map_err(|error| StartError::DataDir {
             path: path.to_owned(),
             error,
