@@ -4,7 +4,6 @@ use std::env::{self, VarError};
 use std::io;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::exit::Failure;
@@ -14,13 +13,14 @@ use crate::progress::Progress;
 /// `debug`, or `info,whirlwind_bus=trace`.
 const VARIABLES: [&str; 2] = ["WHIRLWIND_LOG", "RUST_LOG"];
 
-/// Libraries whose ordinary work is no news of ours. A variable that names one of them counts instead.
-const QUIET: &str = "kameo=warn,wasmtime=warn,wasmtime_wasi=warn,wasmtime_cache=warn,wasmtime_internal_cache=warn,\
+/// The level where no variable says another, and libraries whose ordinary work is no news of ours. What a variable names counts
+/// instead.
+const ORDINARY: &str = "info,kameo=warn,wasmtime=warn,wasmtime_wasi=warn,wasmtime_cache=warn,wasmtime_internal_cache=warn,\
                      cranelift_codegen=warn,sled=warn,hyper=warn";
 
 /// Begins to log.
 pub(crate) fn init(progress: &Progress) -> Result<(), Failure> {
-    let mut directives = QUIET.to_owned();
+    let mut directives = ORDINARY.to_owned();
     for name in VARIABLES {
         match env::var(name) {
             Ok(text) if text.trim().is_empty() => continue,
@@ -40,9 +40,7 @@ fn start(
     progress: &Progress,
     directives: &str,
 ) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .parse(directives)?;
+    let filter = EnvFilter::builder().parse(directives)?;
     let colour = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
