@@ -156,6 +156,10 @@ pub struct GaveUp {
 }
 
 impl GaveUp {
+    /// How many kinds of ends its words tell: enough to see the cause, few enough to be read, also
+    /// when a supervisor above tells what several below it said.
+    const MOST_TOLD: usize = 5;
+
     /// The end that was one too many.
     #[must_use]
     pub fn last(&self) -> Option<&Charge> {
@@ -177,16 +181,29 @@ impl fmt::Display for GaveUp {
             self.supervisor,
             Period(within),
         )?;
-        // Equal ends are said once, with their number, in the order in which each first came.
+        // The newest ends say most. Equal ones are said once, with their number, where the oldest
+        // of them that is told stands.
         let mut told: Vec<(&Charge, usize)> = Vec::new();
-        for charge in &self.charges {
-            match told.iter_mut().find(|(other, _)| *other == charge) {
-                Some((_, count)) => *count += 1,
-                None => told.push((charge, 1)),
+        let mut rest = self.charges.len();
+        for charge in self.charges.iter().rev() {
+            if let Some(at) = told.iter().position(|(other, _)| *other == charge) {
+                let (charge, count) = told.remove(at);
+                told.push((charge, count + 1));
+            } else if told.len() < Self::MOST_TOLD {
+                told.push((charge, 1));
+            } else {
+                break;
             }
+            rest -= 1;
         }
-        for (at, (Charge { child, reason }, count)) in told.iter().enumerate() {
-            f.write_str(if at == 0 { ": " } else { "; " })?;
+        f.write_str(": ")?;
+        if rest > 0 {
+            write!(f, "{rest} earlier; ")?;
+        }
+        for (at, (Charge { child, reason }, count)) in told.iter().rev().enumerate() {
+            if at > 0 {
+                f.write_str("; ")?;
+            }
             write!(f, "`{child}` {reason}")?;
             if *count > 1 {
                 write!(f, " ({count} times)")?;

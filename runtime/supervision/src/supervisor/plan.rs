@@ -111,6 +111,11 @@ impl Supervisor {
                 return;
             }
             plan.stops.pop_front();
+            if !plan.starts.contains(&key)
+                && let Some(child) = self.children.get_mut(key)
+            {
+                child.plan = None;
+            }
         }
         if let Some(at) = plan.not_before {
             if Instant::now() < at {

@@ -224,13 +224,19 @@ impl Supervisor {
             return;
         };
         let id = Arc::clone(&child.spec.id);
-        let Some(plan_id) = child.plan.take() else {
+        let Some(plan_id) = child.plan else {
             return;
         };
         let Some(plan) = self.plans.get_mut(&plan_id) else {
+            child.plan = None;
             return;
         };
         plan.starts.retain(|other| *other != key);
+        if plan.stops.contains(&key) {
+            // Its end is what the plan waits for.
+            return;
+        }
+        child.plan = None;
         if plan.cause.is_request() {
             if let Some(plan) = self.plans.remove(&plan_id) {
                 plan.cause.fail(ChildError::Start {

@@ -258,6 +258,23 @@ async fn b4_a_supervisor_that_gives_up_says_which_child_and_which_reasons() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn b4_the_words_stay_readable_however_many_ends_there_were() {
+    let stage = Stage::new();
+    let spec = stage
+        .family(Strategy::OneForOne, &["a"])
+        .intensity(100, Duration::from_secs(10));
+    let tree = stage.start(spec).await;
+    for nth in 0..=100 {
+        stage.die("a", ExitReason::failed(nth)).await;
+    }
+    assert_eq!(
+        gave_up(&tree).await.to_string(),
+        "supervisor `root` gave up: 101 ends within 10s, 100 allowed: \
+         96 earlier; `a` 96; `a` 97; `a` 98; `a` 99; `a` 100"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_excused_end_restarts_at_once_and_is_not_charged() {
     let stage = Stage::new();
     let spec = stage

@@ -288,3 +288,30 @@ async fn two_deaths_at_once_are_both_seen() {
         assert_eq!((child.state, child.restarts), (State::Running, 1), "{id}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_child_terminated_while_its_group_stops_it_does_not_hold_up_the_others() {
+    let stage = Stage::new();
+    let tree = stage
+        .start(stage.family(Strategy::OneForAll, &["a", "b", "c"]))
+        .await;
+    stage.trace();
+    stage.on_stop("c", OnStop::Take(Duration::from_secs(2)));
+    stage.crash("a").await;
+    tree.terminate_child("c").await.unwrap();
+    quiet().await;
+    assert_eq!(
+        stage.trace(),
+        [
+            "die a",
+            "stop c",
+            "stopped c",
+            "stop b",
+            "start a",
+            "start b"
+        ]
+    );
+    assert_eq!(state(&tree, "c").await, State::Stopped);
+    tree.restart_child("c").await.unwrap();
+    assert_eq!(state(&tree, "c").await, State::Running);
+}
