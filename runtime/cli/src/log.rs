@@ -1,5 +1,7 @@
 //! Tracing to standard error.
 
+mod line;
+
 use std::env::{self, VarError};
 use std::io;
 
@@ -45,6 +47,7 @@ fn start(
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(colour)
+        .event_format(line::PlainLine)
         .with_writer(Stderr(progress.clone()))
         .init();
     Ok(())
