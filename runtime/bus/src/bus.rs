@@ -253,9 +253,12 @@ impl Bus {
         let mut found = Few::<Subscriber>::new();
         self.subscriptions.load().for_each(topic, |subscriber| {
             // An actor whose filters overlap hears an event once.
-            if !found.iter().any(|f| f.mailbox.same(&subscriber.mailbox)) {
-                found.push(subscriber.clone());
+            if found.iter().any(|f| f.mailbox.same(&subscriber.mailbox)) {
+                return;
             }
+            // Observers come first, so that whoever looks on sees a cause before what an actor makes of it.
+            let place = if subscriber.observer { 0 } else { found.len() };
+            found.insert(place, subscriber.clone());
         });
         found
     }

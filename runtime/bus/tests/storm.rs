@@ -6,8 +6,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use common::{bus, envelope, subscriber};
-use whirlwind_bus::Overflow;
+use common::{bus, envelope, filter, subscriber, topic};
+use whirlwind_bus::{Capacity, Envelope, MailboxSpec, Overflow};
 
 const PUBLISHERS: usize = 4;
 const EACH: usize = 5_000;
@@ -73,4 +73,36 @@ async fn four_readers_that_die_every_seventh_event_end_each_of_20_000_once() {
     assert_eq!(stats.accepted as usize, PUBLISHERS * EACH);
     assert_eq!(stats.handled as usize, PUBLISHERS * EACH);
     assert_eq!(stats.depth, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_observer_sees_a_cause_before_its_effect() {
+    let bus = Arc::new(bus());
+    let (_echo, inbox) = subscriber(&bus, "cause", 64, Overflow::Reject);
+    let (observer, seen) = bus.mailbox(MailboxSpec {
+        name: "observer".into(),
+        capacity: Capacity::default(),
+        overflow: Overflow::Reject,
+    });
+    bus.observe(&filter("#"), &observer);
+    let echo = tokio::spawn({
+        let bus = Arc::clone(&bus);
+        async move {
+            let mut lease = inbox.lease(0).unwrap();
+            loop {
+                let effect = Arc::clone(&lease.next().await.event);
+                bus.publish(Envelope::new(topic("effect"), effect));
+                lease.handled();
+            }
+        }
+    });
+    let mut seen = seen.lease(0).unwrap();
+    for n in 0..EACH {
+        bus.publish(envelope("cause", &n.to_string()));
+        for expected in ["cause", "effect"] {
+            assert_eq!(seen.next().await.topic.as_str(), expected, "event {n}");
+            seen.handled();
+        }
+    }
+    echo.abort();
 }
