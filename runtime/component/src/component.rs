@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{ComponentNamedList, InstancePre, Lift, Lower, Resource};
 use wasmtime::error::Context as _;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::bindings::events::EventHandlerPre;
+use crate::bindings::events::exports::whirlwind::actor::handler::Failure;
+use crate::bindings::events::whirlwind::actor::types as wit;
+use crate::bindings::host::wasi::messaging::types::Error as MessagingError;
 use crate::bindings::messages::MessageHandlerPre;
 use crate::engine::{Engine, Flavor};
+use crate::host::messaging::Message;
 use crate::instance::{Instance, StartError};
 use crate::lane::Ticket;
 use crate::limits::{HANDLES, HOSTCALL_BYTES};
@@ -59,6 +64,50 @@ impl Handler {
 pub(crate) enum HandlerPre {
     Events(EventHandlerPre<State>),
     Messages(MessageHandlerPre<State>),
+}
+
+impl HandlerPre {
+    fn new(handler: Handler, pre: InstancePre<State>) -> wasmtime::Result<Self> {
+        Ok(match handler {
+            Handler::Events => {
+                typecheck::<(wit::Event<'_>,), (Result<(), Failure>,)>(
+                    &pre,
+                    handler,
+                    "on-receive",
+                )?;
+                Self::Events(EventHandlerPre::new(pre)?)
+            }
+            Handler::Messages => {
+                typecheck::<(Resource<Message>,), (Result<(), MessagingError>,)>(
+                    &pre, handler, "handle",
+                )?;
+                Self::Messages(MessageHandlerPre::new(pre)?)
+            }
+        })
+    }
+}
+
+/// Checks the type of a handler's function, which the bindings would do only at each instantiation.
+/// The functions it takes are hidden in wasmtime's documentation: they are there for the bindings.
+fn typecheck<Params, Return>(
+    pre: &InstancePre<State>,
+    handler: Handler,
+    function: &str,
+) -> wasmtime::Result<()>
+where
+    Params: ComponentNamedList + Lower,
+    Return: ComponentNamedList + Lift,
+{
+    let component = pre.component();
+    let found = component
+        .get_export_index(None, handler.interface())
+        .and_then(|interface| component.get_export(Some(&interface), function));
+    match found {
+        Some((ComponentItem::ComponentFunc(found), _)) => found
+            .typecheck::<Params, Return>(&pre.instance_type())
+            .with_context(|| format!("its function `{function}`")),
+        _ => Err(wasmtime::format_err!("it has no function `{function}`")),
+    }
 }
 
 /// Ticks after which a turn goes to the slow lane: a turn that computes for some milliseconds finishes
@@ -126,13 +175,7 @@ impl Component {
         let handler = flavor
             .linker
             .instantiate_pre(&compiled)
-            .and_then(|pre| {
-                Ok(match handler {
-                    Handler::Events => HandlerPre::Events(EventHandlerPre::new(pre)?),
-                    Handler::Messages => HandlerPre::Messages(MessageHandlerPre::new(pre)?),
-                })
-            })
-            .with_context(|| format!("{} is called", handler.interface()))
+            .and_then(|pre| HandlerPre::new(handler, pre))
             .map_err(|error| LoadFault::Mismatch(load::reason(&error)))?;
         let ticks = settings.limits.deadline.as_nanos() / engine.tick().as_nanos().max(1);
         Ok(Self(Arc::new(Inner {

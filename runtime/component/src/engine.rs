@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, OptLevel,
@@ -14,6 +13,7 @@ use wasmtime::{
 
 use crate::lane::Lane;
 use crate::limits::WASM_STACK;
+use crate::load::places::Places;
 use crate::settings::Isolation;
 use crate::state::{Live, State};
 use crate::ticker::Ticker;
@@ -116,7 +116,7 @@ struct Inner {
     lane: Lane,
     resident: Arc<Flavor>,
     pool: Mutex<Option<Arc<Flavor>>>,
-    compilations: Arc<Semaphore>,
+    compilations: Arc<Places>,
     live: Arc<AtomicUsize>,
     capacity: usize,
 }
@@ -148,10 +148,11 @@ impl Engine {
         let resident = Flavor::new(&cache, InstanceAllocationStrategy::OnDemand)
             .map_err(|error| EngineError::Failed(format!("{error:#}")))?;
         ticker.add(&resident.engine);
-        // One core is left to those who run while others compile.
+        // Each uses all cores for a part of its time; two at least, so that one that never ends does not
+        // keep all others out.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self(Arc::new(Inner {
-            compilations: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))),
+            compilations: Arc::new(Places::new(cores.max(2))),
             live: Arc::new(AtomicUsize::new(0)),
             capacity: capacity(),
             pool: Mutex::new(None),
@@ -205,7 +206,7 @@ impl Engine {
         self.0.config.pool.instances
     }
 
-    pub(crate) fn compilations(&self) -> &Arc<Semaphore> {
+    pub(crate) fn compilations(&self) -> &Arc<Places> {
         &self.0.compilations
     }
 

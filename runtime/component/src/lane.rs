@@ -63,3 +63,48 @@ impl Ticket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    /// Polls like a turn: the place goes back at the end of the poll, if that is asked for.
+    fn poll(entering: &mut Pin<Box<dyn Future<Output = ()> + Send>>) -> Poll<()> {
+        entering
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[tokio::test]
+    async fn one_at_a_time_is_in_the_lane_in_the_order_they_came() {
+        let lane = Lane::new();
+        let tickets: Vec<_> = (0..3).map(|_| lane.ticket()).collect();
+        let mut entering: Vec<_> = tickets.iter().map(|ticket| ticket.enter()).collect();
+        for entering in &mut entering {
+            // Others run first, even if the place is free.
+            assert!(poll(entering).is_pending());
+        }
+        assert!(poll(&mut entering[0]).is_ready());
+        assert!(poll(&mut entering[1]).is_pending());
+        assert!(poll(&mut entering[2]).is_pending());
+        tickets[0].leave();
+        assert!(poll(&mut entering[2]).is_pending());
+        assert!(poll(&mut entering[1]).is_ready());
+        // One that is given up in the lane, or on the way to it, leaves it to the next.
+        tickets[1].leave();
+        drop(entering.remove(2));
+        assert!(lane.0.try_acquire().is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_is_gone_has_left_the_lane() {
+        let lane = Lane::new();
+        let ticket = lane.ticket();
+        ticket.enter().await;
+        assert!(lane.0.try_acquire().is_err());
+        drop(ticket);
+        assert!(lane.0.try_acquire().is_ok());
+    }
+}

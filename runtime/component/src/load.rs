@@ -1,17 +1,18 @@
 //! From a file to a component, or to a reason why not that a person can act on.
 
 pub(crate) mod imports;
+pub(crate) mod places;
 pub(crate) mod sniff;
 
 use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use crate::engine::{Engine, EngineError, Flavor};
+use crate::load::places::Places;
 use crate::settings::{CompileLimits, Progress};
 use crate::text;
 
@@ -149,6 +150,9 @@ impl fmt::Display for Unmet {
 
 /// Compiles on a thread of its own. The compiler cannot be stopped: when time is up, the thread and its
 /// place among those that compile are left to end by themselves.
+///
+/// The work is real, so its time is the machine's, even where a test has stopped tokio's clock; a
+/// blocking task keeps watch, which also keeps such a clock from running ahead.
 pub(crate) async fn compile(
     engine: &Engine,
     flavor: Arc<Flavor>,
@@ -157,46 +161,64 @@ pub(crate) async fn compile(
     limits: &CompileLimits,
     progress: Option<&Progress>,
 ) -> Result<wasmtime::component::Component, LoadFault> {
-    let work = async {
-        let place = Arc::clone(engine.compilations())
-            .acquire_owned()
-            .await
-            .map_err(|_| LoadFault::Failed("the engine is gone".to_owned()))?;
-        let (done, result) = oneshot::channel();
-        let size = limits.size;
-        std::thread::Builder::new()
-            .name("whirlwind-compile".to_owned())
-            .stack_size(COMPILER_STACK)
-            .spawn(move || {
-                let compiled = read(source, size).and_then(|bytes| {
-                    sniff::check(&bytes)?;
-                    wasmtime::component::Component::from_binary(&flavor.engine, &bytes)
-                        .map_err(|error| LoadFault::Invalid(reason(&error)))
-                });
-                // Nobody waits any more if time is up.
-                let _ = done.send(compiled);
-                drop(place);
-            })
-            .map_err(|error| LoadFault::Failed(format!("no thread for it: {error}")))?;
-        result.await.unwrap_or_else(|_| {
-            Err(LoadFault::Failed(
-                "the compiler panicked over it, which is a bug of the compiler's".to_owned(),
-            ))
-        })
+    let places = Arc::clone(engine.compilations());
+    let name = name.to_owned();
+    let limits = limits.clone();
+    let progress = progress.cloned();
+    tokio::task::spawn_blocking(move || {
+        watch(&places, flavor, &name, source, &limits, progress.as_ref())
+    })
+    .await
+    .unwrap_or_else(|error| Err(LoadFault::Failed(format!("the wait for it ended: {error}"))))
+}
+
+/// Waits for a place, starts the compilation, and waits for its end.
+fn watch(
+    places: &Arc<Places>,
+    flavor: Arc<Flavor>,
+    name: &str,
+    source: Source,
+    limits: &CompileLimits,
+    progress: Option<&Progress>,
+) -> Result<wasmtime::component::Component, LoadFault> {
+    let Some(place) = places.take(limits.time) else {
+        return Err(LoadFault::Failed(format!(
+            "others have been compiling for longer than {}",
+            text::duration(limits.time)
+        )));
     };
-    let patient = async {
-        let mut work = std::pin::pin!(work);
-        if let Ok(done) = tokio::time::timeout(PATIENCE, &mut work).await {
-            return done;
-        }
+    let (done, result) = std::sync::mpsc::sync_channel(1);
+    let size = limits.size;
+    std::thread::Builder::new()
+        .name("whirlwind-compile".to_owned())
+        .stack_size(COMPILER_STACK)
+        .spawn(move || {
+            let compiled = read(source, size).and_then(|bytes| {
+                sniff::check(&bytes)?;
+                wasmtime::component::Component::from_binary(&flavor.engine, &bytes)
+                    .map_err(|error| LoadFault::Invalid(reason(&error)))
+            });
+            drop(place);
+            // Nobody listens any more if time was up.
+            let _ = done.send(compiled);
+        })
+        .map_err(|error| LoadFault::Failed(format!("no thread for it: {error}")))?;
+
+    let patience = PATIENCE.min(limits.time);
+    let mut waited = result.recv_timeout(patience);
+    if matches!(waited, Err(RecvTimeoutError::Timeout)) && limits.time > patience {
         if let Some(progress) = progress {
             progress(name);
         }
-        work.await
-    };
-    tokio::time::timeout(limits.time, patient)
-        .await
-        .unwrap_or(Err(LoadFault::TooSlow { limit: limits.time }))
+        waited = result.recv_timeout(limits.time.saturating_sub(patience));
+    }
+    match waited {
+        Ok(compiled) => compiled,
+        Err(RecvTimeoutError::Timeout) => Err(LoadFault::TooSlow { limit: limits.time }),
+        Err(RecvTimeoutError::Disconnected) => Err(LoadFault::Failed(
+            "the compiler panicked over it, which is a bug of the compiler's".to_owned(),
+        )),
+    }
 }
 
 fn read(source: Source, limit: usize) -> Result<Vec<u8>, LoadFault> {

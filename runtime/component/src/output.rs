@@ -5,9 +5,9 @@
 //! actor writes [`LINES_PER_SECOND`] lines and [`BYTES_PER_SECOND`] bytes in a second, and the rest is
 //! counted and said once a second. Nothing waits and nothing is queued.
 
-use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -42,6 +42,9 @@ const WRITE: usize = 64 << 10;
 pub(crate) struct Voice {
     actor: String,
     rate: Mutex<Rate>,
+    /// Whether anything was dropped that nobody was told of yet: asked after every turn, so without
+    /// the lock.
+    owes_a_word: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -62,6 +65,7 @@ impl Voice {
                 bytes: 0,
                 dropped: 0,
             }),
+            owes_a_word: AtomicBool::new(false),
         })
     }
 
@@ -94,6 +98,7 @@ impl Voice {
         self.roll(&mut rate);
         if rate.is_full() {
             rate.dropped += 1;
+            self.owes_a_word.store(true, Ordering::Relaxed);
             return false;
         }
         rate.lines += 1;
@@ -104,9 +109,8 @@ impl Voice {
     /// Says what was dropped, if the second in which it was is over. Called where a turn ends, so that
     /// it is also said when the guest falls silent.
     pub(crate) fn settle(&self) {
-        let mut rate = self.lock();
-        if rate.dropped > 0 {
-            self.roll(&mut rate);
+        if self.owes_a_word.load(Ordering::Relaxed) {
+            self.roll(&mut self.lock());
         }
     }
 
@@ -124,6 +128,7 @@ impl Voice {
 
     fn report(&self, rate: &mut Rate) {
         let dropped = std::mem::take(&mut rate.dropped);
+        self.owes_a_word.store(false, Ordering::Relaxed);
         if dropped > 0 {
             tracing::warn!(
                 target: "whirlwind::guest",
@@ -169,6 +174,8 @@ pub(crate) struct Stream {
     name: &'static str,
     voice: Arc<Voice>,
     lines: Arc<Mutex<Lines>>,
+    /// Whether anything was written in this turn: asked at the start of every turn, so without the lock.
+    wrote: Arc<AtomicBool>,
 }
 
 /// A line in the making.
@@ -177,9 +184,9 @@ struct Lines {
     pending: Vec<u8>,
     /// Bytes of the pending line that did not fit.
     cut: usize,
-    /// The last lines, kept if the stream keeps them.
-    last: Option<VecDeque<String>>,
-    last_bytes: usize,
+    /// The end of what was written, kept if the stream keeps it: at most twice [`LAST_WORDS`], raw,
+    /// because it is looked at only if the guest ends.
+    last: Option<Vec<u8>>,
 }
 
 impl Stream {
@@ -188,6 +195,7 @@ impl Stream {
             name: "stdout",
             voice,
             lines: Arc::default(),
+            wrote: Arc::default(),
         }
     }
 
@@ -197,19 +205,20 @@ impl Stream {
             name: "stderr",
             voice,
             lines: Arc::default(),
+            wrote: Arc::default(),
         };
-        stream.lock().last = Some(VecDeque::new());
+        stream.lock().last = Some(Vec::new());
         stream
     }
 
     /// Forgets the last lines: they belonged to a turn that is over.
     pub(crate) fn begin_turn(&self) {
-        let mut lines = self.lock();
-        if let Some(last) = &mut lines.last
-            && !last.is_empty()
-        {
+        if !self.wrote.load(Ordering::Relaxed) {
+            return;
+        }
+        self.wrote.store(false, Ordering::Relaxed);
+        if let Some(last) = &mut self.lock().last {
             last.clear();
-            lines.last_bytes = 0;
         }
     }
 
@@ -219,19 +228,30 @@ impl Stream {
         if !lines.pending.is_empty() {
             lines.end(self.name, &self.voice);
         }
-        lines.last.take().map(Vec::from).unwrap_or_default()
+        let last = lines.last.take().unwrap_or_default();
+        // Cut in the middle of a line, the rest of that line says little.
+        let start = last.len().saturating_sub(LAST_WORDS);
+        let start = match memchr::memchr(b'\n', last.get(start..).unwrap_or_default()) {
+            Some(end) if start > 0 => start + end + 1,
+            _ => start,
+        };
+        String::from_utf8_lossy(last.get(start..).unwrap_or_default())
+            .lines()
+            .map(|line| text::clean(line, MAX_LINE))
+            .collect()
     }
 
     fn push(&self, bytes: &[u8]) {
+        self.wrote.store(true, Ordering::Relaxed);
         let mut lines = self.lock();
-        let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            let (line, after) = rest.split_at(end);
-            lines.extend(line);
+        lines.remember(bytes);
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', bytes) {
+            lines.extend(bytes.get(start..end).unwrap_or_default());
             lines.end(self.name, &self.voice);
-            rest = after.get(1..).unwrap_or_default();
+            start = end + 1;
         }
-        lines.extend(rest);
+        lines.extend(bytes.get(start..).unwrap_or_default());
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
@@ -249,36 +269,26 @@ impl Lines {
     }
 
     fn end(&mut self, stream: &'static str, voice: &Voice) {
-        let admitted = voice.admit(self.pending.len());
-        if admitted || self.last.is_some() {
+        if voice.admit(self.pending.len()) {
             let mut line = text::clean(&String::from_utf8_lossy(&self.pending), MAX_LINE);
             if self.cut > 0 {
                 line.push_str(&format!("… ({} more bytes)", self.cut));
             }
-            if admitted {
-                voice.say(Level::INFO, stream, &line);
-            }
-            self.remember(line);
+            voice.say(Level::INFO, stream, &line);
         }
         self.pending.clear();
         self.cut = 0;
     }
 
-    fn remember(&mut self, mut line: String) {
+    fn remember(&mut self, bytes: &[u8]) {
         let Some(last) = &mut self.last else { return };
-        if line.len() > LAST_WORDS {
-            let end = line.floor_char_boundary(LAST_WORDS);
-            line.truncate(end);
+        let bytes = bytes
+            .get(bytes.len().saturating_sub(LAST_WORDS)..)
+            .unwrap_or_default();
+        if last.len() + bytes.len() > 2 * LAST_WORDS {
+            last.drain(..last.len().saturating_sub(LAST_WORDS));
         }
-        self.last_bytes += line.len();
-        last.push_back(line);
-        // An empty line costs a `String`; they are bounded by number.
-        while self.last_bytes > LAST_WORDS || last.len() > 64 {
-            match last.pop_front() {
-                Some(first) => self.last_bytes -= first.len(),
-                None => break,
-            }
-        }
+        last.extend_from_slice(bytes);
     }
 }
 

@@ -78,8 +78,8 @@ pub enum Isolation {
 pub struct CompileLimits {
     /// Bytes of the file.
     pub size: usize,
-    /// How long it may take, waiting for other compilations included. The compiler cannot be stopped: a
-    /// compilation that is given up goes on on its own thread, and counts among those that run.
+    /// How long it may take, by the machine's clock. The compiler cannot be stopped: a compilation that
+    /// is given up goes on on its own thread, and counts among those that run.
     pub time: Duration,
 }
 

@@ -16,7 +16,7 @@ pub struct Trap {
     pub kind: TrapKind,
     /// What happened, for a person: `ran past its deadline of 5 s`. It follows the actor's name.
     pub text: String,
-    /// The guest's frames, innermost first, one a line; empty where there are none.
+    /// The guest's innermost 20 frames, the last one first, one a line; empty where there are none.
     pub backtrace: String,
 }
 
@@ -71,9 +71,6 @@ impl fmt::Display for TrapKind {
         f.write_str(self.as_str())
     }
 }
-
-/// Frames shown of a backtrace; the innermost ones tell the most.
-const MAX_FRAMES: usize = 32;
 
 /// What is known of the instance beside the error.
 pub(crate) struct Circumstances<'a> {
@@ -231,19 +228,15 @@ fn backtrace(error: &wasmtime::Error) -> String {
         return String::new();
     };
     let text = backtrace.to_string();
-    let mut lines = text
+    let lines = text
         .lines()
         .skip(1)
         .filter(|line| !line.starts_with("note: "));
     let mut frames = String::new();
-    for line in lines.by_ref().take(MAX_FRAMES) {
+    for line in lines {
         // A name is the component's own choice, like anything else it says.
         frames.push_str(&text::clean(line.trim(), 256));
         frames.push('\n');
-    }
-    let left = lines.count();
-    if left > 0 {
-        frames.push_str(&format!("and {left} more\n"));
     }
     frames
 }

@@ -44,7 +44,7 @@ fn kind(bytes: &[u8]) -> &'static str {
         "a native program or library"
     } else if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x1f\x8b") {
         "an archive; unpack it first"
-    } else if std::str::from_utf8(bytes).is_ok() {
+    } else if std::str::from_utf8(bytes).is_ok_and(|text| !text.contains('\0')) {
         "a text"
     } else {
         "some other kind of file"

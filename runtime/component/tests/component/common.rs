@@ -1,13 +1,4 @@
 //! What the tests of this crate share: guests, an outbox that remembers, a node's place in miniature.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs
-)]
-
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -237,4 +228,96 @@ impl Actor {
     pub fn has_instance(&self) -> bool {
         self.instance.is_some()
     }
+}
+
+/// The parts of WASI that these guests import, in the oldest version that is served.
+const WASI: [&str; 2] = [
+    "package wasi:io@0.2.0;
+     interface error { resource error; }
+     interface streams {
+         use error.{error};
+         variant stream-error { last-operation-failed(error), closed }
+         resource output-stream {
+             blocking-write-and-flush: func(contents: list<u8>) -> result<_, stream-error>;
+         }
+     }",
+    "package wasi:cli@0.2.0;
+     interface stdout {
+         use wasi:io/streams@0.2.0.{output-stream};
+         get-stdout: func() -> output-stream;
+     }
+     interface stderr {
+         use wasi:io/streams@0.2.0.{output-stream};
+         get-stderr: func() -> output-stream;
+     }",
+];
+
+/// A component out of a core module in text; `world` lists, in WIT, what it imports and exports.
+pub fn wat_guest(world: &str, core: &str) -> Vec<u8> {
+    use wit_component::{ComponentEncoder, StringEncoding};
+    let mut resolve = wit_parser::Resolve::default();
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    resolve.push_path(wit).unwrap();
+    for package in WASI {
+        resolve.push_str("wasi.wit", package).unwrap();
+    }
+    let text = format!("package test:guest; world guest {{ {world} }}");
+    let package = resolve.push_str("guest.wit", &text).unwrap();
+    let world = resolve.select_world(&[package], Some("guest")).unwrap();
+    let mut module = wat::parse_str(core).unwrap_or_else(|error| panic!("{error}\n{core}"));
+    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
+        .unwrap();
+    ComponentEncoder::default()
+        .validate(true)
+        .module(&module)
+        .unwrap_or_else(|error| panic!("{error:?}"))
+        .encode()
+        .unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+/// The WIT of a guest on `whirlwind:actor`.
+pub const EVENTS: &str = "export whirlwind:actor/handler@0.1.0;";
+
+/// The WIT of a guest on `wasi:messaging`.
+pub const MESSAGES: &str = "export wasi:messaging/incoming-handler@0.2.0-draft;";
+
+/// A core module: what it imports, then an allocator that never frees, then the rest. The answer `ok`
+/// of either handler lies at address 16, an unwritten zero.
+pub fn core_module(imports: &str, rest: &str) -> String {
+    format!(
+        r#"(module
+            {imports}
+            (memory (export "memory") 1)
+            (global $next (mut i32) (i32.const 4096))
+            (func $alloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+                (local $at i32)
+                (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+                (global.set $next (i32.add (local.get $at) (local.get 3)))
+                (block $enough
+                    (loop $more
+                        (br_if $enough (i32.le_u (global.get $next) (i32.mul (memory.size) (i32.const 65536))))
+                        (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))
+                        unreachable))
+                (local.get $at))
+            {rest})"#
+    )
+}
+
+/// The handler of `whirlwind:actor` with this body, to which `$e` is the address of the event.
+pub fn on_receive(body: &str) -> String {
+    format!(
+        r#"(func (export "whirlwind:actor/handler@0.1.0#on-receive") (param $e i32) (result i32) {body} (i32.const 16))"#
+    )
+}
+
+/// The handler of `wasi:messaging` with this body, to which `$m` is the handle of the message.
+pub fn handle_message(body: &str) -> String {
+    format!(
+        r#"(func (export "wasi:messaging/incoming-handler@0.2.0-draft#handle") (param $m i32) (result i32) {body} (i32.const 16))"#
+    )
+}
+
+/// Does nothing, and answers ok.
+pub fn idle() -> Vec<u8> {
+    wat_guest(EVENTS, &core_module("", &on_receive("")))
 }
