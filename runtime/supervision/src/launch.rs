@@ -7,6 +7,7 @@
 //! clock for what the child does after its loop.
 
 use std::{
+    pin::pin,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -333,6 +334,12 @@ impl End {
         }
     }
 
+    /// The same end, of a start that failed for this reason.
+    fn because(mut self, error: Option<StartError>) -> Self {
+        self.start = error.or(self.start);
+        self
+    }
+
     fn lost(error: JoinError) -> Self {
         Self {
             reason: lost(error),
@@ -349,21 +356,19 @@ fn watch(
     mut end: BoxFuture<'static, End>,
 ) -> BoxFuture<'static, Watched> {
     async move {
+        let mut started = pin!(started);
         tokio::select! {
             biased;
-            started = started => match started {
+            said = &mut started => match said {
                 Ok(()) => Watched::Started(end),
-                Err(error) => {
-                    let mut end = end.await;
-                    end.start = error.or(end.start);
-                    Watched::Ended(end)
-                }
+                Err(error) => Watched::Ended(end.await.because(error)),
             },
-            // An actor can end before kameo says that it has started.
-            end = &mut end => if end.started {
-                Watched::Started(std::future::ready(end).boxed())
-            } else {
-                Watched::Ended(end)
+            // The end may come between the two looks, so what was said is looked for once more; and an
+            // actor can end before kameo says that it has started.
+            ended = &mut end => match started.now_or_never() {
+                Some(Err(error)) => Watched::Ended(ended.because(error)),
+                None if !ended.started => Watched::Ended(ended),
+                Some(Ok(())) | None => Watched::Started(std::future::ready(ended).boxed()),
             },
         }
     }

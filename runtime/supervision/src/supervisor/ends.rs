@@ -17,6 +17,7 @@ use crate::{
     launch::End,
     report::ReportEvent,
     spec::{Shutdown, Strategy},
+    status::Kind,
 };
 
 use super::{
@@ -57,6 +58,13 @@ impl Supervisor {
         self.ready.extend(child.plan);
         let id = Arc::clone(&child.spec.id);
         self.report(&id, ReportEvent::Started);
+    }
+
+    fn is_starting_supervisor(&self, key: Key) -> bool {
+        self.children.get(key).is_some_and(|child| {
+            child.spec.kind() == Kind::Supervisor
+                && child.up.as_ref().is_some_and(|up| !up.started())
+        })
     }
 
     /// Makes a child end in its own way, unless it is ending already. Its end is then the
@@ -109,9 +117,12 @@ impl Supervisor {
         let Some(key) = self.children.by_actor(actor) else {
             return;
         };
-        // An actor can end before kameo says that it has started; one that did not start has no loop.
         match reason {
+            // An actor that did not start has no loop.
             ActorStopReason::Panicked(error) if error.reason() == PanicReason::OnStart => return,
+            // A supervisor has started when its children have, and says so itself.
+            _ if self.is_starting_supervisor(key) => return,
+            // Any other actor can end before kameo says that it has started.
             _ => self.mark_started(key),
         }
         let Some(child) = self.children.get_mut(key) else {

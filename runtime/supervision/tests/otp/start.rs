@@ -87,6 +87,20 @@ async fn s3_holds_through_a_nested_supervisor() {
     );
 }
 
+/// The end of a supervisor comes so soon after the news of its failed start that on several threads a
+/// parent can see the end first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s3_holds_when_the_end_overtakes_the_news_of_the_failed_start() {
+    for _ in 0..500 {
+        let stage = Stage::new();
+        stage.fail_next("c", 1);
+        let inner = patient("?", Strategy::OneForOne).child(stage.child("c"));
+        let spec =
+            patient("root", Strategy::OneForOne).child(ChildSpec::supervisor("inner", inner));
+        stage.try_start(spec).await.unwrap_err();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn s7_an_id_cannot_be_started_twice() {
     let stage = Stage::new();
