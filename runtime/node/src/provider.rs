@@ -110,7 +110,7 @@ impl Provider {
         }
         let state = match self.try_open().await {
             Ok(store) => {
-                tracing::info!(provider = self.name, "up");
+                tracing::debug!(provider = self.name, "up");
                 State::Up(store)
             }
             Err(reason) => {
