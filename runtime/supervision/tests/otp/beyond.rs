@@ -260,6 +260,22 @@ async fn a_killed_supervisor_takes_all_below_with_it() {
     let mut trace = stage.trace();
     trace.sort();
     assert_eq!(trace, ["kill a", "kill b1", "kill b2"]);
+    // Each end was seen before the supervisor's own.
+    let reports = stage.reports();
+    let mut killed: Vec<&str> = reports
+        .iter()
+        .filter(|report| {
+            matches!(
+                &report.event,
+                ReportEvent::Ended {
+                    reason: ExitReason::Killed
+                }
+            )
+        })
+        .map(|report| &*report.child)
+        .collect();
+    killed.sort_unstable();
+    assert_eq!(killed, ["a", "b", "b1", "b2"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,6 +42,8 @@ struct Script {
 #[derive(Clone)]
 pub enum Start {
     Fail,
+    Take(Duration),
+    FailAfter(Duration),
     Hang,
     Panic,
 }
@@ -107,6 +109,15 @@ impl Stage {
         let start = script.starts.lock().unwrap().pop_front();
         match start {
             None => self.say(format!("start {id}")),
+            Some(Start::Take(time)) => {
+                sleep(time).await;
+                self.say(format!("start {id}"));
+            }
+            Some(Start::FailAfter(time)) => {
+                sleep(time).await;
+                self.say(format!("fail {id}"));
+                return Err(StartError::failed(format!("{id} cannot start")));
+            }
             Some(Start::Fail) => {
                 self.say(format!("fail {id}"));
                 return Err(StartError::failed(format!("{id} cannot start")));

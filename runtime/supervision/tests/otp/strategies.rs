@@ -3,7 +3,7 @@ use std::time::Duration;
 use tokio::time::{Instant, advance};
 use whirlwind_supervision::{Backoff, ExitReason, Restart, Shutdown, State, Strategy};
 
-use crate::stage::{OnStop, Stage, boom, child_of, quiet, state};
+use crate::stage::{OnStop, Stage, Start, boom, child_of, quiet, state};
 
 #[tokio::test(start_paused = true)]
 async fn x1_one_for_one_touches_only_the_failed_child() {
@@ -22,7 +22,7 @@ async fn x1_a_restart_that_hangs_holds_up_no_other() {
     let tree = stage
         .start(stage.family(Strategy::OneForOne, &["a", "b"]))
         .await;
-    stage.next_starts("a", [crate::stage::Start::Hang]);
+    stage.next_starts("a", [Start::Hang]);
     stage.crash("a").await;
     stage.crash("b").await;
     assert_eq!(state(&tree, "a").await, State::Starting);
@@ -238,7 +238,7 @@ async fn an_earlier_child_that_dies_during_the_wait_takes_over_the_restart() {
     let spec = stage
         .family(Strategy::RestForOne, &["a", "b", "c"])
         .backoff(backoff);
-    let _tree = stage.start(spec).await;
+    let tree = stage.start(spec).await;
     stage.crash("b").await;
     stage.crash("b").await;
     stage.trace();
@@ -246,6 +246,9 @@ async fn an_earlier_child_that_dies_during_the_wait_takes_over_the_restart() {
     let before = Instant::now();
     stage.crash("a").await;
     assert_eq!(stage.trace(), ["die a", "start a", "start b", "start c"]);
+    // Nothing is left to wait for: a new child is started at once.
+    tree.start_child(stage.child("d")).await.unwrap();
+    assert_eq!(stage.trace(), ["start d"]);
     assert!(before.elapsed() < Duration::from_secs(1));
     advance(Duration::from_secs(20)).await;
     quiet().await;
@@ -314,4 +317,66 @@ async fn a_child_terminated_while_its_group_stops_it_does_not_hold_up_the_others
     assert_eq!(state(&tree, "c").await, State::Stopped);
     tree.restart_child("c").await.unwrap();
     assert_eq!(state(&tree, "c").await, State::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bystander_that_dies_before_its_group_waits_is_charged_nothing_either() {
+    let stage = Stage::new();
+    let backoff = Backoff {
+        min: Duration::from_secs(10),
+        max: Duration::from_secs(10),
+        jitter: 0.0,
+    };
+    let spec = stage
+        .family(Strategy::OneForAll, &["a", "b", "c"])
+        .intensity(2, Duration::from_secs(600))
+        .backoff(backoff);
+    let tree = stage.start(spec).await;
+    stage.crash("a").await;
+    stage.on_stop("c", OnStop::Take(Duration::from_secs(1)));
+    stage.crash("a").await;
+    stage.trace();
+    stage.crash("b").await;
+    advance(Duration::from_secs(10)).await;
+    quiet().await;
+    assert_eq!(
+        stage.trace(),
+        ["die b", "stopped c", "start a", "start b", "start c"]
+    );
+    assert_eq!(tree.status().await.state, State::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_death_that_a_group_restart_has_mended_already_is_not_mended_twice() {
+    let stage = Stage::new();
+    let spec = stage
+        .family(Strategy::OneForAll, &["a", "b"])
+        .intensity(2, Duration::from_secs(600));
+    let tree = stage.start(spec).await;
+    stage.next_starts("b", [Start::FailAfter(Duration::from_secs(1))]);
+    stage.crash("a").await;
+    stage.trace();
+    // a dies while b is still trying; then b fails, and the whole group is tried again.
+    stage.crash("a").await;
+    advance(Duration::from_secs(1)).await;
+    quiet().await;
+    assert_eq!(stage.trace(), ["die a", "fail b", "start a", "start b"]);
+    assert_eq!(tree.status().await.state, State::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_died_and_was_terminated_while_its_group_was_busy_stays_down() {
+    let stage = Stage::new();
+    let spec = stage.family(Strategy::RestForOne, &["a", "b"]);
+    let tree = stage.start(spec).await;
+    stage.next_starts("b", [Start::Take(Duration::from_secs(1))]);
+    stage.crash("b").await;
+    stage.crash("a").await;
+    assert_eq!(state(&tree, "a").await, State::Restarting);
+    tree.terminate_child("a").await.unwrap();
+    stage.trace();
+    advance(Duration::from_secs(1)).await;
+    quiet().await;
+    assert_eq!(stage.trace(), ["start b"]);
+    assert_eq!(state(&tree, "a").await, State::Stopped);
 }
