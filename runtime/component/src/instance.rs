@@ -245,11 +245,7 @@ impl Instance {
         match called {
             Some(Ok(answer)) => self.done(answer),
             Some(Err(error)) => Outcome::Trapped(explain(&self.component, &self.store, &error)),
-            None => {
-                // What it was saying is worth ending the line for.
-                self.store.data().stderr.last_words();
-                Outcome::Trapped(Trap::deadline(&self.component.shared().limits))
-            }
+            None => Outcome::Trapped(Trap::deadline(&self.component.shared().limits)),
         }
     }
 

@@ -222,12 +222,17 @@ impl Stream {
         }
     }
 
-    /// Ends a line that was begun and takes the last lines: the instance is gone.
-    pub(crate) fn last_words(&self) -> Vec<String> {
+    /// Ends a line that was begun, if one was: nothing more will come.
+    pub(crate) fn end_line(&self) {
         let mut lines = self.lock();
         if !lines.pending.is_empty() {
             lines.end(self.name, &self.voice);
         }
+    }
+
+    /// Takes the last lines: the instance is gone.
+    pub(crate) fn last_words(&self) -> Vec<String> {
+        let mut lines = self.lock();
         let last = lines.last.take().unwrap_or_default();
         // Cut in the middle of a line, the rest of that line says little.
         let start = last.len().saturating_sub(LAST_WORDS);

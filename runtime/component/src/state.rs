@@ -18,6 +18,7 @@ pub(crate) struct State {
     pub(crate) wasi: WasiCtx,
     pub(crate) table: ResourceTable,
     pub(crate) meter: Meter,
+    pub(crate) stdout: Stream,
     pub(crate) stderr: Stream,
     /// Where the running turn publishes; none while no turn runs.
     pub(crate) outbox: Option<Box<dyn Outbox>>,
@@ -33,9 +34,10 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES);
         Self {
-            wasi: crate::host::wasi::context(&shared, stdout, stderr.clone()),
+            wasi: crate::host::wasi::context(&shared, stdout.clone(), stderr.clone()),
             table,
             meter: Meter::new(shared.limits.clone()),
+            stdout,
             stderr,
             outbox: None,
             ticks: 0,
@@ -68,6 +70,13 @@ impl State {
     }
 }
 
+impl Drop for State {
+    fn drop(&mut self) {
+        self.stdout.end_line();
+        self.stderr.end_line();
+    }
+}
+
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
@@ -97,5 +106,23 @@ impl Live {
 impl Drop for Live {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_live_than_there_is_room_for() {
+        let count = Arc::default();
+        let first = Live::one_of(&count, 2);
+        let second = Live::one_of(&count, 2);
+        assert!(first.is_some() && second.is_some());
+        assert!(Live::one_of(&count, 2).is_none());
+        drop(first);
+        assert!(Live::one_of(&count, 2).is_some());
+        drop(second);
+        assert_eq!(count.load(Ordering::Relaxed), 0);
     }
 }

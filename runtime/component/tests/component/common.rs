@@ -42,30 +42,56 @@ pub fn guest(name: &str) -> Option<PathBuf> {
     }
 }
 
-/// Builds the guests with plain cargo, free of what an outer cargo set.
+/// The target that guests are built for.
+const TARGET: &str = "wasm32-wasip2";
+
+/// Builds the guests, with the target added first if it is missing and can be.
 fn build() -> Result<PathBuf, String> {
     let actors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../actors");
-    let mut cargo = Command::new("cargo");
+    let cargo = || {
+        run(
+            &actors,
+            "cargo",
+            &["build", "--release", "--quiet", "--target", TARGET],
+        )
+        .map_err(|error| format!("cargo cannot be run: {error}"))
+    };
+    // Without the target's standard library, rustc cannot find the first crate of all.
+    let lacks_target = |words: &str| words.contains("E0463");
+    let mut words = cargo()?;
+    if words.as_deref().is_some_and(lacks_target) {
+        let _ = writeln!(
+            std::io::stderr(),
+            "adding the target {TARGET} for the guests"
+        );
+        let _ = run(&actors, "rustup", &["target", "add", TARGET]);
+        words = cargo()?;
+    }
+    match words {
+        None => Ok(actors.join("target").join(TARGET).join("release")),
+        Some(words) if lacks_target(&words) => Err(format!(
+            "the target is missing; add it with `rustup target add {TARGET}`"
+        )),
+        Some(words) => panic!("the guests do not build:\n{words}"),
+    }
+}
+
+/// Runs a program free of what an outer cargo set; what it said comes back if it failed.
+fn run(folder: &Path, program: &str, arguments: &[&str]) -> std::io::Result<Option<String>> {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         let outer = text.starts_with("CARGO") || text.starts_with("RUST");
         if outer && text != "CARGO_HOME" && text != "RUSTUP_HOME" {
-            cargo.env_remove(&name);
+            command.env_remove(&name);
         }
     }
-    let built = cargo
-        .args(["build", "--release", "--quiet", "--target", "wasm32-wasip2"])
-        .current_dir(&actors)
+    let done = command
+        .args(arguments)
+        .current_dir(folder)
         .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("cargo cannot be run: {error}"))?;
-    let words = String::from_utf8_lossy(&built.stderr);
-    if built.status.success() {
-        return Ok(actors.join("target/wasm32-wasip2/release"));
-    }
-    // Without the target's standard library, rustc cannot find the first crate of all.
-    assert!(words.contains("E0463"), "the guests do not build:\n{words}");
-    Err("the target is missing; add it with `rustup target add wasm32-wasip2`".to_owned())
+        .output()?;
+    Ok((!done.status.success()).then(|| String::from_utf8_lossy(&done.stderr).into_owned()))
 }
 
 /// What was published and committed, in order.

@@ -78,9 +78,9 @@ fn writes(stream: &str, text: &str, sizes: &[u32], then: &str) -> Vec<u8> {
 async fn lines_come_out_one_by_one_without_control_characters() {
     let (log, _guard) = Log::capture();
     let text = r"one\0atw\1b[31mo\07\0d\0a\ff\fe\0aopen";
-    let size = 20;
+    let size = 22;
     // Cut anywhere, the lines are the same.
-    for sizes in [vec![size], vec![1; size as usize], vec![5, 10, 5]] {
+    for sizes in [vec![size], vec![1; size as usize], vec![5, 10, 7]] {
         let mut actor = Actor::new(writes("stdout", text, &sizes, ""), Settings::default()).await;
         actor.handle(event("x")).await.ok();
         let lines = log.take();
@@ -97,6 +97,8 @@ async fn lines_come_out_one_by_one_without_control_characters() {
                 "{line}"
             );
         }
+        drop(actor);
+        assert!(log.take().contains(": open"));
     }
 }
 
@@ -132,6 +134,20 @@ async fn the_last_line_of_a_guest_that_ended_is_told_even_if_it_was_open() {
         "{trap}"
     );
     assert!(log.take().contains("last words"));
+}
+
+#[tokio::test]
+async fn an_open_line_is_told_when_its_instance_is_dropped() {
+    let (log, _guard) = Log::capture();
+    let mut actor = Actor::new(
+        writes("stdout", "no end of line", &[14], ""),
+        Settings::default(),
+    )
+    .await;
+    actor.handle(event("x")).await.ok();
+    assert_eq!(log.take(), "");
+    drop(actor);
+    assert!(log.take().contains("no end of line"));
 }
 
 #[tokio::test]
