@@ -1,0 +1,150 @@
+//! The floor: a component called through wasmtime's bindings, with nothing around it that the call does
+//! not need. No deadline, no limits, no count, no log.
+
+use std::path::Path;
+
+use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
+use wasmtime::{Config, Engine, PoolingAllocationConfig, Store};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use whirlwind_event::{Event, EventBuilder};
+
+use crate::events::complete;
+
+use self::whirlwind::actor::producer::{self, EventParam, PublishError};
+use self::whirlwind::actor::types;
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    // The world `event-handler`, with the import that the relay has.
+    inline: "
+        package whirlwind:benches;
+        world relay {
+            import whirlwind:actor/producer@0.1.0;
+            export whirlwind:actor/handler@0.1.0;
+        }
+    ",
+    world: "whirlwind:benches/relay",
+    exports: { default: async },
+    // The event is borrowed, so that its data is copied once, into the guest.
+    ownership: Borrowing { duplicate_if_necessary: false },
+});
+
+/// What a publish is answered where nothing is made of it: as long as the ids that a node gives.
+pub const ID: &str = "00000000-0000-8000-8000-000000000000";
+
+/// The relay, compiled and linked.
+pub struct Floor {
+    engine: Engine,
+    relay: RelayPre<Host>,
+}
+
+/// One instance of it.
+pub struct Bare {
+    store: Store<Host>,
+    relay: Relay,
+}
+
+struct Host {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    /// Whether events are made of what the relay publishes; else it is forgotten.
+    builds: bool,
+    built: Option<Event>,
+}
+
+impl Floor {
+    /// Instances that live on.
+    pub fn resident(relay: &Path) -> Self {
+        Self::new(relay, Config::new().concurrency_support(false))
+    }
+
+    /// Instances from a pool, as cheap as they get.
+    pub fn pooling(relay: &Path) -> Self {
+        let mut pool = PoolingAllocationConfig::new();
+        pool.linear_memory_keep_resident(64 << 10)
+            .pagemap_scan(wasmtime::Enabled::Auto);
+        let mut config = Config::new();
+        config
+            .concurrency_support(false)
+            .allocation_strategy(wasmtime::InstanceAllocationStrategy::Pooling(pool));
+        Self::new(relay, &config)
+    }
+
+    fn new(relay: &Path, config: &Config) -> Self {
+        let engine = Engine::new(config).unwrap();
+        let component = Component::from_file(&engine, relay).unwrap();
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
+        Relay::add_to_linker::<Host, HasSelf<Host>>(&mut linker, |host| host).unwrap();
+        let relay = RelayPre::new(linker.instantiate_pre(&component).unwrap()).unwrap();
+        Self { engine, relay }
+    }
+
+    pub async fn instantiate(&self) -> Bare {
+        let host = Host {
+            wasi: WasiCtx::builder().build(),
+            table: ResourceTable::new(),
+            builds: false,
+            built: None,
+        };
+        let mut store = Store::new(&self.engine, host);
+        let relay = self.relay.instantiate_async(&mut store).await.unwrap();
+        Bare { store, relay }
+    }
+}
+
+impl Bare {
+    /// Handles one event and forgets what it published.
+    pub async fn call(&mut self, topic: &str, event: &Event) {
+        let event = types::Event {
+            id: event.id(),
+            source: event.source(),
+            type_: event.ty(),
+            topic,
+            subject: event.subject(),
+            time: None,
+            datacontenttype: event.datacontenttype(),
+            dataschema: None,
+            extensions: &[],
+            data: event.data(),
+        };
+        let handler = self.relay.whirlwind_actor_handler();
+        let answer = handler.call_on_receive(&mut self.store, event).await;
+        answer.unwrap().unwrap();
+    }
+
+    /// Handles one event and answers the one that it published.
+    pub async fn relay(&mut self, topic: &str, event: &Event) -> Event {
+        self.store.data_mut().builds = true;
+        self.call(topic, event).await;
+        let built = self.store.data_mut().built.take();
+        built.expect("the relay published")
+    }
+}
+
+impl types::Host for Host {}
+
+impl producer::Host for Host {
+    fn publish(&mut self, _topic: String, event: EventParam) -> Result<String, PublishError> {
+        if !self.builds {
+            return Ok(ID.to_owned());
+        }
+        let mut builder = EventBuilder::new().data(event.data);
+        if let Some(media_type) = event.datacontenttype {
+            builder = builder.datacontenttype(media_type);
+        }
+        let event = complete(builder);
+        let id = event.id().to_owned();
+        self.built = Some(event);
+        Ok(id)
+    }
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
