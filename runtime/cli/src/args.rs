@@ -34,15 +34,17 @@ pub(crate) struct Args {
 
 /// Flags that may stand anywhere on the line.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Flags of all commands")]
 pub(crate) struct Global {
-    /// The running node: its socket, its manifest, or the manifest's folder. Without it WHIRLWIND_NODE, else the
-    /// nearest .whirlwind/control.sock from here upward
-    #[arg(long, global = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    /// The running node: its socket, its manifest, or the manifest's folder
+    /// [default: WHIRLWIND_NODE, else the nearest .whirlwind/control.sock from here upward]
+    #[arg(long, global = true, value_name = "PATH", value_hint = ValueHint::AnyPath, verbatim_doc_comment)]
     pub(crate) node: Option<PathBuf>,
-    /// Where the node keeps what it writes, its socket included [default: .whirlwind beside the manifest]
-    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    /// The folder of all that a node writes, its socket included
+    /// [default: .whirlwind beside the manifest]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, verbatim_doc_comment)]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Prints JSON on standard output: a listing as one array, a stream as one object a line
+    /// JSON on standard output: a listing is one array, a stream one object a line
     #[arg(long, global = true)]
     pub(crate) json: bool,
 }
@@ -338,10 +340,7 @@ impl Args {
             .help(help));
         }
         if global.data_dir.is_some() {
-            if matches!(
-                verb,
-                Verb::Build(_) | Verb::Check(_) | Verb::Completions { .. }
-            ) {
+            if matches!(verb, Verb::Build(_) | Verb::Completions { .. }) {
                 let what = format!("`{name}` touches no data, so --data-dir has nothing to do");
                 return Err(Failure::usage(what).help("leave out --data-dir"));
             }

@@ -12,7 +12,7 @@ use crate::progress::Progress;
 pub(crate) async fn run(global: &Global, check: &Check, progress: &Progress) -> Ended {
     let app = app(&check.app)?;
     let moving = progress.begin(format!("checking {}", app.name));
-    let checked = whirlwind::check(&app, None).await;
+    let checked = whirlwind::check(&app, global.data_dir.as_deref()).await;
     drop(moving);
     let checked = checked.map_err(|error| start_failure(&error))?;
     for warning in &checked.warnings {

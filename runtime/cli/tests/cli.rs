@@ -1,0 +1,23 @@
+//! The binary, from outside: what it is given, what it prints, how it ends.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+#[path = "cli/bad_commands.rs"]
+mod bad_commands;
+#[path = "cli/bed.rs"]
+mod bed;
+#[path = "cli/client.rs"]
+mod client;
+#[path = "cli/fake_node.rs"]
+mod fake_node;
+#[path = "cli/finding.rs"]
+mod finding;
+#[path = "cli/help.rs"]
+mod help;
+#[path = "cli/story.rs"]
+mod story;
