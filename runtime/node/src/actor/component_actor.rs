@@ -92,8 +92,12 @@ impl KameoActor for ComponentActor {
     async fn on_stop(
         &mut self,
         _actor: WeakActorRef<Self>,
-        _reason: ActorStopReason,
+        reason: ActorStopReason,
     ) -> Result<(), StartError> {
+        // Whoever kills it does not wait for a turn in hand.
+        if matches!(reason, ActorStopReason::Killed) {
+            self.instances.kill();
+        }
         self.instances.stop().await;
         Ok(())
     }
