@@ -40,7 +40,12 @@ impl LinkedBucket {
         {
             return Ok(Arc::clone(opened));
         }
-        let bucket = self.provider.store()?.bucket(&self.bucket).await?;
+        // Why it is down can name paths of the host: that is for the log and for listings, not for a guest.
+        let store = self.provider.store().map_err(|_| Error::Unavailable {
+            provider: self.provider.name.clone(),
+            reason: "it is down, and is opened again as soon as that works".to_owned(),
+        })?;
+        let bucket = store.bucket(&self.bucket).await?;
         let opened = Arc::new(Opened { state, bucket });
         self.opened.store(Some(Arc::clone(&opened)));
         Ok(opened)
