@@ -8,10 +8,9 @@ use smallvec::SmallVec;
 use tokio::sync::Notify;
 use whirlwind_event::{Event, FilterTree, Topic, TopicFilter};
 
-use crate::mailbox::{Filled, Origin};
+use crate::mailbox::{Filled, Origin, Place};
 use crate::{
-    DeadLetters, Envelope, Inbox, Mailbox, MailboxFull, MailboxSpec, Place, Reason, Settlement,
-    TopicRules,
+    DeadLetters, Envelope, Inbox, Mailbox, MailboxFull, MailboxSpec, Reason, Settlement, TopicRules,
 };
 
 /// The table of subscriptions, and the way of an event into mailboxes: passive, with no task of its own and no lock across an

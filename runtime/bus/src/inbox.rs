@@ -86,13 +86,6 @@ impl Inbox {
         })
     }
 
-    /// How many events are here that have not ended: waiting in the queue, or left in a slot.
-    pub fn unfinished(&self) -> usize {
-        let left = self.slots();
-        let left = left.values().filter(|s| matches!(s, Slot::Left(_)));
-        self.shared.receiver.len() + left.count()
-    }
-
     fn slots(&self) -> MutexGuard<'_, HashMap<usize, Slot>> {
         // Nothing in here panics between two changes that belong together.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
@@ -132,13 +125,6 @@ impl Lease {
             count(&self.inbox.shared.counters.retried);
             in_hand.envelope.attempt += 1;
             in_hand.not_before = Some(at);
-        }
-    }
-
-    /// Keeps the event in hand, to be handled again at once by an instance that has not seen it. No attempt is counted.
-    pub fn again(&mut self) {
-        if let Some(in_hand) = &mut self.in_hand {
-            in_hand.not_before = None;
         }
     }
 

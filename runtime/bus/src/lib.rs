@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`bus`](Bus) | the table: publish, reserve, subscribe, observe, wait until idle |
 //! | [`envelope`](Envelope) | what lies in a mailbox |
-//! | [`mailbox`](Mailbox) | the sending end, [`Capacity`], [`Overflow`], [`Place`] |
+//! | [`mailbox`](Mailbox) | the sending end, [`Capacity`], [`Overflow`] |
 //! | [`inbox`](Inbox) | the receiving end and the [`Lease`] of one incarnation |
 //! | [`settlement`](Settlement) | the counted acknowledgement token of a door |
 //! | [`dead_letters`](DeadLetters) | events that could not be handled, with their cause |
@@ -30,6 +30,6 @@ pub use bus::{Bus, Delivery, Refusal, Reservation};
 pub use dead_letters::{DeadLetter, DeadLetterLimits, DeadLetters, Reason};
 pub use envelope::Envelope;
 pub use inbox::{Inbox, Lease, SlotTaken};
-pub use mailbox::{Capacity, Mailbox, MailboxFull, MailboxSpec, Overflow, Place, Stats};
+pub use mailbox::{Capacity, Mailbox, MailboxFull, MailboxSpec, Overflow, Stats};
 pub use rules::{DEFAULT_MAX_EVENT, TopicRule, TopicRules};
 pub use settlement::{Settled, Settlement, Verdict};

@@ -130,7 +130,7 @@ pub struct MailboxFull {
 
 /// Room in a mailbox for one event. Dropped without being filled, it is given back.
 #[derive(Debug)]
-pub struct Place {
+pub(crate) struct Place {
     mailbox: Mailbox,
     bytes: usize,
     held: bool,

@@ -240,7 +240,7 @@ async fn an_aborted_reader_leaves_its_event_to_the_next_one_of_its_slot_with_no_
     let mut lease = inbox.lease(0).unwrap();
     assert_eq!(lease.next().await.event.id(), "1");
     drop(lease);
-    assert_eq!(inbox.unfinished(), 2);
+    assert_eq!(bus.unfinished(), 2);
 
     let mut lease = inbox.lease(0).unwrap();
     let first = lease.next().await;
