@@ -62,7 +62,7 @@ pub(crate) async fn run(global: &Global, publish: Publish) -> Ended {
             let near = nearest(&mut client, &publish.topic).await;
             nobody(&publish.topic, near.as_ref());
         }
-        if print::lines(&line(global, &accepted))? == Reader::Gone {
+        if print::lines(&line(global, &accepted)?)? == Reader::Gone {
             break;
         }
     }
@@ -109,14 +109,14 @@ pub(super) fn new_id() -> String {
     Uuid::now_v7().to_string()
 }
 
-fn line(global: &Global, accepted: &Accepted) -> String {
+fn line(global: &Global, accepted: &Accepted) -> Result<String, Failure> {
     if global.json {
-        return format!(
-            "{}\n",
-            serde_json::json!({ "id": accepted.id, "delivered": accepted.delivered })
-        );
+        let json = serde_json::to_string(accepted);
+        return json.map(|json| json + "\n").map_err(|error| {
+            Failure::failed(format!("the answer cannot be written as JSON: {error}"))
+        });
     }
-    format!("{}\n", print::printable(&accepted.id))
+    Ok(format!("{}\n", print::printable(&accepted.id)))
 }
 
 /// Says that an event was accepted and reaches no one.

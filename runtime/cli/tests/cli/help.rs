@@ -39,6 +39,31 @@ fn help_is_as_it_was_read_and_found_good() {
 }
 
 #[test]
+fn the_page_of_commands_knows_every_verb_and_flag() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/commands.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for verb in VERBS {
+        let name = verb.last().unwrap();
+        assert!(
+            page.contains(&format!("`{name}`")),
+            "{name} is not on the page"
+        );
+        let help = run(Path::new("/"), &[verb, &["--help"]].concat()).out;
+        let words = help
+            .split_whitespace()
+            .filter(|word| word.starts_with("--"));
+        for flag in
+            words.map(|word| word.trim_matches(|c: char| !c.is_ascii_alphabetic() && c != '-'))
+        {
+            let known = flag == "--help"
+                || page.contains(&format!("`{flag}"))
+                || page.contains(&format!("{flag} "));
+            assert!(known, "{flag} of {name} is not on the page");
+        }
+    }
+}
+
+#[test]
 fn every_shell_gets_completions_that_know_the_verbs() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let said = run(Path::new("/"), &["completions", shell]);
