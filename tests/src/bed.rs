@@ -1,12 +1,15 @@
 //! A node for one test, in a folder of its own.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::time::timeout;
 use whirlwind::event::{Event, EventBuilder, Topic, TopicFilter};
 use whirlwind::{App, Node, Part, Published, Seen, StartError, Subscription, TreeNode, Variables};
+
+use crate::log;
 
 /// How long a test waits for what must come: far above what a loaded machine of two cores takes, so that reaching it is a failure
 /// and not bad luck.
@@ -42,7 +45,16 @@ impl Bed {
     /// # Errors
     /// The node's own.
     pub async fn start_in(folder: TempDir, manifest: &str) -> Result<Self, StartError> {
-        let app = app(folder.path(), manifest);
+        let app = app(folder.path(), manifest, &Variables::none());
+        Self::start_app(folder, app).await
+    }
+
+    /// Starts an app that is read already, in the folder it was read from.
+    ///
+    /// # Errors
+    /// The node's own.
+    pub async fn start_app(folder: TempDir, app: App) -> Result<Self, StartError> {
+        log::keep();
         let node = Node::builder(app).start().await?;
         Ok(Self { node, folder })
     }
@@ -56,6 +68,12 @@ impl Bed {
     /// The folder of the manifest.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Lets the node go, and gives its folder back. One that was killed holds its stores until then.
+    pub fn leave(self) -> TempDir {
+        drop(self.node);
+        self.folder
     }
 
     /// Publishes `data` as an event that a program would send.
@@ -96,18 +114,45 @@ impl Bed {
 pub struct Watch(Subscription);
 
 impl Watch {
-    /// The next event. Fails the test when none comes, or when some were missed.
-    pub async fn next(&mut self) -> std::sync::Arc<Event> {
+    /// The next event and its topic. Fails the test when none comes, or when some were missed.
+    pub async fn seen(&mut self) -> (Topic, Arc<Event>) {
         match timeout(PATIENCE, self.0.next()).await {
-            Ok(Some(Seen::Event { event, .. })) => event,
+            Ok(Some(Seen::Event { topic, event })) => (topic, event),
             Ok(other) => panic!("instead of an event: {other:?}"),
-            Err(_) => panic!("no event in {PATIENCE:?}"),
+            Err(_) => panic!("no event in {PATIENCE:?}{}", log::last()),
         }
+    }
+
+    /// The next event.
+    pub async fn next(&mut self) -> Arc<Event> {
+        self.seen().await.1
     }
 
     /// The data of the next event, as text.
     pub async fn text(&mut self) -> String {
         text(&*self.next().await)
+    }
+
+    /// The data of the next `count` events, as text.
+    pub async fn texts(&mut self, count: usize) -> Vec<String> {
+        let mut texts = Vec::with_capacity(count);
+        while texts.len() < count {
+            texts.push(self.text().await);
+        }
+        texts
+    }
+
+    /// What is left to see of a node that has ended, as text.
+    pub async fn rest(mut self) -> Vec<String> {
+        let mut texts = Vec::new();
+        loop {
+            match timeout(PATIENCE, self.0.next()).await {
+                Ok(Some(Seen::Event { event, .. })) => texts.push(text(&event)),
+                Ok(Some(missed)) => panic!("instead of an event: {missed:?}"),
+                Ok(None) => return texts,
+                Err(_) => panic!("the node has not ended"),
+            }
+        }
     }
 }
 
@@ -134,12 +179,12 @@ pub fn topic_of(name: &str) -> Topic {
 }
 
 /// The app that `manifest`, lying in `folder`, describes.
-pub fn app(folder: &Path, manifest: &str) -> App {
+pub fn app(folder: &Path, manifest: &str, variables: &Variables) -> App {
     let file: PathBuf = folder.join("whirlwind.toml");
     if let Err(error) = std::fs::write(&file, manifest) {
         panic!("the manifest cannot be written: {error}");
     }
-    match App::load(&file, &Variables::none()) {
+    match App::load(&file, variables) {
         Ok(app) => app,
         Err(error) => panic!("{error}"),
     }
