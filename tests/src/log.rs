@@ -87,7 +87,17 @@ pub async fn wait(wanted: impl Fn(&Line) -> bool) -> Line {
 pub(crate) fn last() -> String {
     let log = kept().lock();
     let lines = log.iter().rev().take(20).rev();
-    let lines = lines.map(|line| format!("\n  {} {} {:?}", line.level, line.message, line.fields));
+    let lines = lines.map(
+        |Line {
+             level,
+             message,
+             fields,
+             ..
+         }| {
+            let start: String = message.chars().take(300).collect();
+            format!("\n  {level} {start} {fields:?}")
+        },
+    );
     format!("; the log, of all tests:{}", lines.collect::<String>())
 }
 
