@@ -274,6 +274,10 @@ impl Lines {
     }
 
     fn end(&mut self, stream: &'static str, voice: &Voice) {
+        // An empty line separates on a terminal; in a log each line stands for itself.
+        if self.pending.is_empty() {
+            return;
+        }
         if voice.admit(self.pending.len()) {
             let mut line = text::clean(&String::from_utf8_lossy(&self.pending), MAX_LINE);
             if self.cut > 0 {

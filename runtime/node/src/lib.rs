@@ -59,7 +59,9 @@ pub use app::{App, Variables};
 pub use check::{Check, CheckedActor, check};
 pub use guarantee::Guarantee;
 pub use manifest::{Manifest, ManifestError};
-pub use node::{Builder, ComponentError, End, Node, Progress, PublishError, Published, StartError};
+pub use node::{
+    Builder, ComponentError, DATA_DIR, End, Node, Progress, PublishError, Published, StartError,
+};
 pub use part::{Part, PartKind, PartState, TreeKind, TreeNode};
 pub use subscription::{Seen, Subscription};
 

@@ -2,7 +2,7 @@
 
 pub(crate) mod start;
 
-pub use start::{Builder, ComponentError, Progress, StartError};
+pub use start::{Builder, ComponentError, DATA_DIR, Progress, StartError};
 
 use std::collections::BTreeMap;
 use std::fmt;

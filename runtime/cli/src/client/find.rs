@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use whirlwind::DATA_DIR;
 use whirlwind::control::SOCKET;
 use whirlwind::manifest::FILE_NAME;
 
@@ -13,9 +14,6 @@ use crate::exit::{Exit, Failure};
 
 /// The environment variable that stands for `--node`.
 const VARIABLE: &str = "WHIRLWIND_NODE";
-
-/// The data directory that a node makes beside its manifest.
-const DATA: &str = ".whirlwind";
 
 pub(super) fn socket(global: &Global) -> Result<PathBuf, Failure> {
     if let Some(path) = &global.node {
@@ -53,7 +51,7 @@ fn named(path: &Path) -> Result<PathBuf, Failure> {
         return Ok(path.to_owned());
     }
     if kind.is_dir() {
-        let data = path.join(DATA).join(SOCKET);
+        let data = path.join(DATA_DIR).join(SOCKET);
         return if exists(&data) {
             Ok(data)
         } else {
@@ -64,7 +62,7 @@ fn named(path: &Path) -> Result<PathBuf, Failure> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let data = folder.join(DATA).join(SOCKET);
+    let data = folder.join(DATA_DIR).join(SOCKET);
     if exists(&data) {
         Ok(data)
     } else {
@@ -91,7 +89,7 @@ fn nearest() -> Result<PathBuf, Failure> {
     let here = std::env::current_dir()
         .map_err(|error| Failure::failed(format!("the current folder cannot be read: {error}")))?;
     for folder in here.ancestors() {
-        let socket = folder.join(DATA).join(SOCKET);
+        let socket = folder.join(DATA_DIR).join(SOCKET);
         match fs::metadata(&socket) {
             // Upward is where others may write, /tmp for one. A node's socket is its user's own; one that is open to all
             // was laid there for somebody to talk to.

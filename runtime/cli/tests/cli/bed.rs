@@ -99,6 +99,14 @@ impl Running {
         }
     }
 
+    /// Waits for the next line on standard output.
+    pub fn next_out(&mut self) -> &str {
+        if let Err(why) = self.out.wait(|_| true) {
+            panic!("no line more: {why}; {self}");
+        }
+        self.out.seen.last().map_or("", String::as_str)
+    }
+
     /// Waits for a line on standard error that holds `wanted`.
     pub fn err(&mut self, wanted: &str) {
         if let Err(why) = self.err.wait(|line| line.contains(wanted)) {

@@ -3,13 +3,15 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::Instant;
 use whirlwind_tests::guest;
 
-use crate::bed::{PATIENCE, Running, Said, run, run_with};
+use crate::bed::{PATIENCE, Running, Said, run, run_with, whirlwind};
 
 /// Pingpong in a folder of its own.
 struct App(TempDir);
@@ -233,12 +235,53 @@ fn a_killed_node_counts_on_and_replaces_the_socket_it_left() {
     // A kill may cost what was written in the last 100 ms, which sled had not flushed, and nothing from before the stop.
     let mut up = app.up(&["--pub", "ping=ping", "--sub", "pong", "--count", "1"]);
     assert_eq!(up.end(), 0);
-    let count: u32 = up.printed()[0]
-        .strip_prefix("pong  pong ")
-        .unwrap()
-        .parse()
-        .unwrap();
+    let count = count(&up.printed()[0]);
     assert!((3..=5).contains(&count), "{count}");
+}
+
+/// What is flushed survives a kill, and sled flushes every 100 ms; on a busy machine the thread that does may come late.
+#[test]
+fn twenty_kills_take_back_no_count_that_sled_had_time_to_flush() {
+    const FLUSHED: Duration = Duration::from_millis(800);
+    let Some(app) = App::pingpong() else { return };
+    // Counts that had time to be flushed before the last kill.
+    let mut flushed = 0;
+    for kill in 0..=20 {
+        let mut up = app.up(&["--pub", "ping=ping", "--sub", "pong"]);
+        let first = count(up.next_out());
+        assert!(
+            first > flushed,
+            "after {kill} kills: {first}, but {flushed} had been flushed"
+        );
+        // Nobody reads what it prints, so nothing may hold it up. It ends with its node.
+        let mut pings = whirlwind(app.path());
+        pings.args(["pub", "ping", "ping", "--count", "10000000"]);
+        let mut pings = pings
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut seen = vec![(Instant::now(), first)];
+        while seen[0].0.elapsed() < FLUSHED * 3 / 2 {
+            let count = count(up.next_out());
+            seen.push((Instant::now(), count));
+        }
+        up.signal("KILL");
+        let killed = Instant::now();
+        up.died();
+        pings.wait().unwrap();
+        let mut old = seen.iter().rev();
+        let old = old.find(|(at, _)| killed.duration_since(*at) > FLUSHED);
+        flushed = old.map_or(flushed, |(_, count)| *count);
+    }
+    assert!(flushed > 20, "hardly anything was counted: {flushed}");
+}
+
+fn count(line: &str) -> u32 {
+    let count = line
+        .strip_prefix("pong  pong ")
+        .unwrap_or_else(|| panic!("{line}"));
+    count.parse().unwrap()
 }
 
 #[test]

@@ -97,8 +97,14 @@ pub enum ComponentError {
     #[error(transparent)]
     Missing(#[from] MissingComponent),
     /// It does not fit.
-    #[error(transparent)]
-    Unfit(#[from] LoadError),
+    #[error("{}: {error}", path.display())]
+    Unfit {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        error: LoadError,
+    },
 }
 
 fn lines(errors: &[ComponentError]) -> String {
@@ -300,9 +306,11 @@ pub(crate) async fn load(
         .filter(|actor| !is_missing.contains(&actor.name));
     let loaded = join_all(present.map(|actor| async move {
         let settings = settings(app, actor, providers, progress);
-        let source = actor.component.clone();
-        let component = Component::load(engine, &actor.name, source, settings).await?;
-        Ok((actor.name.clone(), component))
+        let path = actor.component.clone();
+        match Component::load(engine, &actor.name, path.clone(), settings).await {
+            Ok(component) => Ok((actor.name.clone(), component)),
+            Err(error) => Err(ComponentError::Unfit { path, error }),
+        }
     }))
     .await;
     let mut errors: Vec<ComponentError> = missing.into_iter().map(Into::into).collect();
@@ -312,7 +320,7 @@ pub(crate) async fn load(
             Ok((actor, component)) => {
                 components.insert(actor, component);
             }
-            Err(error) => errors.push(ComponentError::Unfit(error)),
+            Err(error) => errors.push(error),
         }
     }
     match errors.is_empty() {
