@@ -283,15 +283,9 @@ impl Bus {
     }
 
     fn fill(&self, place: Place, envelope: Envelope) {
-        let mailbox = place.mailbox().clone();
-        if let Filled::DeadLetter(envelope) = place.fill(envelope) {
-            let full = format!("{}", mailbox.full());
-            self.dead_letter(
-                envelope,
-                Arc::clone(mailbox.name()),
-                Reason::MailboxFull,
-                full,
-            );
+        if let Filled::DeadLetter(envelope, full) = place.fill(envelope) {
+            let error = full.to_string();
+            self.dead_letter(envelope, full.name, Reason::MailboxFull, error);
         }
     }
 }

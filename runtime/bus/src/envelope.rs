@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
 use whirlwind_event::{Event, Topic};
 
 use crate::Settlement;
@@ -18,8 +17,6 @@ pub struct Envelope {
     pub attempt: u32,
     /// How many turns lie between this event and the door or timer that began the chain.
     pub hops: u32,
-    /// When the mailbox took it.
-    pub accepted_at: Instant,
     settlement: Option<Settlement>,
 }
 
@@ -31,7 +28,6 @@ impl Envelope {
             event,
             attempt: 1,
             hops: 0,
-            accepted_at: Instant::now(),
             settlement: None,
         }
     }

@@ -149,7 +149,7 @@ pub(crate) enum Filled {
     /// The overflow policy dropped an event (this or an older one), and counted it.
     Dropped,
     /// The overflow policy wants this event among the dead letters.
-    DeadLetter(Envelope),
+    DeadLetter(Envelope, MailboxFull),
 }
 
 impl Mailbox {
@@ -307,10 +307,6 @@ impl Shared {
 }
 
 impl Place {
-    pub(crate) fn mailbox(&self) -> &Mailbox {
-        &self.mailbox
-    }
-
     pub(crate) fn fill(mut self, envelope: Envelope) -> Filled {
         let shared = &self.mailbox.0;
         if self.held {
@@ -321,7 +317,7 @@ impl Place {
         match shared.overflow {
             Overflow::DeadLetter => {
                 shared.counters.dead.fetch_add(1, Ordering::Relaxed);
-                return Filled::DeadLetter(envelope);
+                return Filled::DeadLetter(envelope, self.mailbox.full());
             }
             Overflow::DropOldest if self.mailbox.could_fit(self.bytes) => loop {
                 // Room may have come since the place was asked for.

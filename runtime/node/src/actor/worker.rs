@@ -1,5 +1,6 @@
 //! One instance at work: the loop that every event of an actor goes through.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -58,10 +59,12 @@ impl Worker {
     }
 
     async fn run(mut self, mut instance: Instance, stop: Stop) -> ExitReason {
+        // One wait for the whole life: to begin and end it at every event would cost more than the queue does.
+        let mut asked = pin!(stop.asked());
         loop {
             tokio::select! {
                 biased;
-                () = stop.asked() => return ExitReason::Shutdown,
+                () = &mut asked => return ExitReason::Shutdown,
                 _ = self.lease.next() => {}
             }
             instance = match self.turn(instance).await {
