@@ -30,12 +30,12 @@ pub fn guest(name: &str) -> Option<PathBuf> {
     }
 }
 
-/// The folder `actors/`.
+/// The folder `actors/`, above or beside whatever crate these lines are compiled into.
 pub fn actors() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."))
-        .join("actors")
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let mut found = crates.map(|folder| folder.join("actors"));
+    let found = found.find(|actors| actors.join("Cargo.toml").is_file());
+    found.unwrap_or_else(|| panic!("there is no folder actors/ above this crate"))
 }
 
 /// Says that the running test is left out, and why. Under `CI` it fails instead.
@@ -107,19 +107,22 @@ fn add_target(actors: &Path) -> Result<(), String> {
 }
 
 /// A command without what an outer cargo set: a guest's build must not inherit the target folder, flags or toolchain of the
-/// build that runs the tests.
+/// build that runs the tests. Where things are, and how the network is reached, stays.
 fn clean(mut command: Command) -> Command {
+    const KEPT: [&str; 6] = [
+        "CARGO_HOME",
+        "CARGO_HTTP_",
+        "CARGO_NET_",
+        "CARGO_REGISTRIES_",
+        "CARGO_REGISTRY_",
+        "RUSTUP_",
+    ];
     for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy();
-        let kept = [
-            "CARGO_HOME",
-            "CARGO_HTTP_PROXY",
-            "RUSTUP_HOME",
-            "RUSTUP_AUTO_INSTALL",
-        ];
-        let outer = name.starts_with("CARGO") || name.starts_with("RUST");
-        if outer && !kept.contains(&name.as_ref()) {
-            command.env_remove(name.as_ref());
+        let text = name.to_string_lossy();
+        let outer = text.starts_with("CARGO") || text.starts_with("RUST");
+        let kept = KEPT.iter().any(|kept| text.starts_with(kept)) && text != "RUSTUP_TOOLCHAIN";
+        if outer && !kept {
+            command.env_remove(&name);
         }
     }
     command

@@ -1,7 +1,5 @@
 //! What the tests of this crate share: guests, an outbox that remembers, a node's place in miniature.
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use whirlwind_component::{
@@ -9,6 +7,8 @@ use whirlwind_component::{
     Settings, Source, Trap, Turn,
 };
 use whirlwind_event::{Event, EventBuilder, Topic};
+
+pub use crate::guests::guest;
 
 /// One engine for all tests of a process, as a node has one; its compiled code is kept in the build's
 /// folder, so that a second run of the tests does not compile the guests again.
@@ -23,75 +23,6 @@ pub fn engine() -> Engine {
             .unwrap()
         })
         .clone()
-}
-
-/// The file of a guest in `actors/`; `None` if guests cannot be built here, which is said, and under CI
-/// is a failure.
-pub fn guest(name: &str) -> Option<PathBuf> {
-    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match BUILT.get_or_init(build) {
-        Ok(folder) => Some(folder.join(format!("{}.wasm", name.replace('-', "_")))),
-        Err(reason) => {
-            let thread = std::thread::current();
-            let test = thread.name().unwrap_or("a test");
-            assert!(std::env::var_os("CI").is_none(), "{test}: {reason}");
-            // To the stream itself: `eprintln!` is captured.
-            let _ = writeln!(std::io::stderr(), "left out: {test}: {reason}");
-            None
-        }
-    }
-}
-
-/// The target that guests are built for.
-const TARGET: &str = "wasm32-wasip2";
-
-/// Builds the guests, with the target added first if it is missing and can be.
-fn build() -> Result<PathBuf, String> {
-    let actors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../actors");
-    let cargo = || {
-        run(
-            &actors,
-            "cargo",
-            &["build", "--release", "--quiet", "--target", TARGET],
-        )
-        .map_err(|error| format!("cargo cannot be run: {error}"))
-    };
-    // Without the target's standard library, rustc cannot find the first crate of all.
-    let lacks_target = |words: &str| words.contains("E0463");
-    let mut words = cargo()?;
-    if words.as_deref().is_some_and(lacks_target) {
-        let _ = writeln!(
-            std::io::stderr(),
-            "adding the target {TARGET} for the guests"
-        );
-        let _ = run(&actors, "rustup", &["target", "add", TARGET]);
-        words = cargo()?;
-    }
-    match words {
-        None => Ok(actors.join("target").join(TARGET).join("release")),
-        Some(words) if lacks_target(&words) => Err(format!(
-            "the target is missing; add it with `rustup target add {TARGET}`"
-        )),
-        Some(words) => panic!("the guests do not build:\n{words}"),
-    }
-}
-
-/// Runs a program free of what an outer cargo set; what it said comes back if it failed.
-fn run(folder: &Path, program: &str, arguments: &[&str]) -> std::io::Result<Option<String>> {
-    let mut command = Command::new(program);
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        let outer = text.starts_with("CARGO") || text.starts_with("RUST");
-        if outer && text != "CARGO_HOME" && text != "RUSTUP_HOME" {
-            command.env_remove(&name);
-        }
-    }
-    let done = command
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()?;
-    Ok((!done.status.success()).then(|| String::from_utf8_lossy(&done.stderr).into_owned()))
 }
 
 /// What was published and committed, in order.
