@@ -86,6 +86,13 @@ impl Inbox {
         })
     }
 
+    /// Ends an event that this mailbox's owner published and that may go no further: a dead letter, counted as the owner's.
+    /// Answers its id.
+    pub fn dead_letter(&self, bus: &Bus, envelope: Envelope, reason: Reason, error: String) -> u64 {
+        count(&self.shared.counters.dead);
+        bus.dead_letter(envelope, Arc::clone(&self.shared.name), reason, error)
+    }
+
     fn slots(&self) -> MutexGuard<'_, HashMap<usize, Slot>> {
         // Nothing in here panics between two changes that belong together.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
@@ -133,8 +140,7 @@ impl Lease {
         let in_hand = self.in_hand.take()?;
         let shared = &self.inbox.shared;
         count(&shared.counters.failed);
-        count(&shared.counters.dead);
-        let id = bus.dead_letter(in_hand.envelope, Arc::clone(&shared.name), reason, error);
+        let id = self.inbox.dead_letter(bus, in_hand.envelope, reason, error);
         shared.ended();
         Some(id)
     }

@@ -65,6 +65,8 @@ pub use node::{
 pub use part::{Part, PartKind, PartState, TreeKind, TreeNode};
 pub use subscription::{Seen, Subscription};
 
+/// What [`Node::dead_letters`] lists.
+pub use whirlwind_bus::{DeadLetter, Reason};
 /// Events, topics and filters.
 pub use whirlwind_event as event;
 /// Key-value stores, as [`Node::store`] hands them out.

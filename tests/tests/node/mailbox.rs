@@ -250,8 +250,8 @@ async fn a_loop_ends_as_a_dead_letter_after_max_hops() {
         assert!(letter.error.contains("`max_hops`"), "{}", letter.error);
         let part = bed.part("relay").await;
         assert_eq!(
-            (part.handled, part.failed),
-            (Some(max_hops as u64 + 1), Some(0))
+            (part.handled, part.failed, part.dead),
+            (Some(max_hops as u64 + 1), Some(0), Some(1))
         );
     }
 }
@@ -274,7 +274,8 @@ async fn a_fan_out_bomb_ends_at_max_hops_and_every_piece_of_it_is_accounted_for(
             .all(|letter| letter.reason.as_str() == "max-hops")
     );
     for name in ["left", "right"] {
-        assert_eq!(bed.part(name).await.handled, Some(127));
+        let part = bed.part(name).await;
+        assert_eq!((part.handled, part.dead), (Some(127), Some(64)));
     }
 }
 

@@ -69,6 +69,27 @@ impl TurnOutbox {
         self.index += 1;
         Ok(Arc::new(event))
     }
+
+    /// Ends an event that may go no further.
+    fn too_far(&self, topic: Topic, event: Arc<Event>, settlement: Option<Settlement>) {
+        let error = format!(
+            "{} turns lie behind this event, as many as `max_hops` of actor `{}` allows: a loop?",
+            self.hops,
+            self.actor.name()
+        );
+        let (name, id) = (&**self.actor.name(), event.id());
+        tracing::error!(
+            actor = name,
+            "event {id} on `{topic}` is a dead letter: {error}"
+        );
+        let envelope = Envelope::new(topic, event)
+            .after_hops(self.hops + 1)
+            .holding(settlement);
+        let bus = &self.actor.bus;
+        self.actor
+            .inbox
+            .dead_letter(bus, envelope, Reason::MaxHops, error);
+    }
 }
 
 impl Outbox for TurnOutbox {
@@ -99,20 +120,7 @@ impl Outbox for TurnOutbox {
                 Published::Placed(reservation) => {
                     self.actor.bus.send(reservation, hops, settlement)
                 }
-                Published::TooFar(topic, event) => {
-                    let error = format!(
-                        "{} turns lie behind this event, as many as `max_hops` of actor `{}` allows: a loop?",
-                        self.hops,
-                        self.actor.name()
-                    );
-                    let envelope = Envelope::new(topic, event)
-                        .after_hops(hops)
-                        .holding(settlement);
-                    let actor = Arc::clone(self.actor.name());
-                    self.actor
-                        .bus
-                        .dead_letter(envelope, actor, Reason::MaxHops, error);
-                }
+                Published::TooFar(topic, event) => self.too_far(topic, event, settlement),
             }
         }
     }
