@@ -7,12 +7,16 @@
     missing_docs
 )]
 
+#[path = "cli/app.rs"]
+mod app;
 #[path = "cli/bad_commands.rs"]
 mod bad_commands;
 #[path = "cli/bed.rs"]
 mod bed;
 #[path = "cli/client.rs"]
 mod client;
+#[path = "cli/ends.rs"]
+mod ends;
 #[path = "cli/fake_node.rs"]
 mod fake_node;
 #[path = "cli/finding.rs"]

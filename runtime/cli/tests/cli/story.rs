@@ -1,78 +1,15 @@
-//! The whole story, through the binary: pingpong is built, answers, counts, is killed, heals, is stopped.
+//! The whole story, through the binary: pingpong is built, answers, counts, is harmed, heals.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
+use std::path::Path;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::time::Instant;
 use whirlwind_tests::guest;
 
-use crate::bed::{PATIENCE, Running, Said, run, run_with, whirlwind};
-
-/// Pingpong in a folder of its own.
-struct App(TempDir);
-
-impl App {
-    /// None where guests cannot be built.
-    fn pingpong() -> Option<Self> {
-        let component = guest("pingpong")?;
-        let folder = TempDir::new().unwrap();
-        fs::copy(component, folder.path().join("pingpong.wasm")).unwrap();
-        let manifest = "manifest = 1\n\
-            [app]\nname = \"pingpong\"\n\
-            [actor.pingpong]\ncomponent = \"pingpong.wasm\"\nsubscribe = [\"ping\"]\npublish = [\"pong\"]\n\
-            links = { keyvalue = \"counters\" }\nretry = { backoff = { min = \"1ms\", max = \"1ms\" } }\n\
-            [provider.counters]\ntype = \"sled\"\n";
-        fs::write(folder.path().join("whirlwind.toml"), manifest).unwrap();
-        Some(Self(folder))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.path().join(".whirlwind/control.sock")
-    }
-
-    /// Starts it and waits until it is up.
-    fn up(&self, args: &[&str]) -> Running {
-        let mut line = vec!["up"];
-        line.extend(args);
-        let mut up = Running::start(self.path(), &line);
-        up.err("; Ctrl-C stops it");
-        up
-    }
-
-    fn run(&self, args: &[&str]) -> Said {
-        run(self.path(), args)
-    }
-
-    /// What `ps` says of pingpong once it has handled so many events: an answer is out a moment before its turn is counted.
-    fn pingpong_after(&self, handled: u64) -> Value {
-        let begun = Instant::now();
-        loop {
-            let said = self.run(&["ps", "--json"]);
-            let parts: Vec<Value> =
-                serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{said:?}"));
-            let part = parts
-                .into_iter()
-                .find(|part| part["name"] == "pingpong")
-                .unwrap();
-            if part["handled"] == handled {
-                return part;
-            }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "{handled} are not handled: {part}"
-            );
-        }
-    }
-}
+use crate::app::App;
+use crate::bed::{Running, run, run_with};
 
 #[test]
 fn one_command_builds_pingpong_and_shows_its_first_answer() {
@@ -218,73 +155,6 @@ fn a_second_terminal_publishes_looks_and_stops() {
 }
 
 #[test]
-fn a_killed_node_counts_on_and_replaces_the_socket_it_left() {
-    let Some(app) = App::pingpong() else { return };
-    let mut up = app.up(&["--pub", "ping=ping", "--pub", "ping=ping", "--sub", "pong"]);
-    up.out("pong  pong 2");
-    assert_eq!(app.run(&["stop"]).status, 0);
-    assert_eq!(up.end(), 0);
-
-    let mut up = app.up(&["--pub", "ping=ping", "--pub", "ping=ping", "--sub", "pong"]);
-    up.out("pong  pong 4");
-    up.signal("KILL");
-    up.died();
-    assert!(app.socket().exists());
-    assert_eq!(app.run(&["ps"]).status, 7);
-
-    // A kill may cost what was written in the last 100 ms, which sled had not flushed, and nothing from before the stop.
-    let mut up = app.up(&["--pub", "ping=ping", "--sub", "pong", "--count", "1"]);
-    assert_eq!(up.end(), 0);
-    let count = count(&up.printed()[0]);
-    assert!((3..=5).contains(&count), "{count}");
-}
-
-/// What is flushed survives a kill, and sled flushes every 100 ms; on a busy machine the thread that does may come late.
-#[test]
-fn twenty_kills_take_back_no_count_that_sled_had_time_to_flush() {
-    const FLUSHED: Duration = Duration::from_millis(800);
-    let Some(app) = App::pingpong() else { return };
-    // Counts that had time to be flushed before the last kill.
-    let mut flushed = 0;
-    for kill in 0..=20 {
-        let mut up = app.up(&["--pub", "ping=ping", "--sub", "pong"]);
-        let first = count(up.next_out());
-        assert!(
-            first > flushed,
-            "after {kill} kills: {first}, but {flushed} had been flushed"
-        );
-        // Nobody reads what it prints, so nothing may hold it up. It ends with its node.
-        let mut pings = whirlwind(app.path());
-        pings.args(["pub", "ping", "ping", "--count", "10000000"]);
-        let mut pings = pings
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut seen = vec![(Instant::now(), first)];
-        while seen[0].0.elapsed() < FLUSHED * 3 / 2 {
-            let count = count(up.next_out());
-            seen.push((Instant::now(), count));
-        }
-        up.signal("KILL");
-        let killed = Instant::now();
-        up.died();
-        pings.wait().unwrap();
-        let mut old = seen.iter().rev();
-        let old = old.find(|(at, _)| killed.duration_since(*at) > FLUSHED);
-        flushed = old.map_or(flushed, |(_, count)| *count);
-    }
-    assert!(flushed > 20, "hardly anything was counted: {flushed}");
-}
-
-fn count(line: &str) -> u32 {
-    let count = line
-        .strip_prefix("pong  pong ")
-        .unwrap_or_else(|| panic!("{line}"));
-    count.parse().unwrap()
-}
-
-#[test]
 fn a_second_node_in_the_same_folder_is_refused() {
     let Some(app) = App::pingpong() else { return };
     let mut up = app.up(&["--sub", "pong"]);
@@ -350,59 +220,6 @@ fn data_that_is_json_of_several_lines_is_one_line_of_the_stream() {
         assert_eq!(looker.end(), 0, "{:?}", looker.printed());
         assert_eq!(looker.printed().len(), 1);
     }
-}
-
-#[test]
-fn the_first_signal_drains() {
-    let Some(app) = App::pingpong() else { return };
-    for name in ["INT", "TERM"] {
-        let mut up = app.up(&[]);
-        up.signal(name);
-        up.err("stopping: mailboxes are emptied first");
-        up.err("stopped");
-        assert_eq!(up.end(), 0);
-    }
-}
-
-#[test]
-fn the_second_signal_ends_it_at_once() {
-    let Some(component) = guest("misbehave") else {
-        return;
-    };
-    let folder = TempDir::new().unwrap();
-    fs::copy(component, folder.path().join("m.wasm")).unwrap();
-    let manifest = "manifest = 1\n[actor.m]\ncomponent = \"m.wasm\"\nsubscribe = [\"m\"]\nlimits = { deadline = \"10m\" }\ndrain = \"10m\"\n";
-    fs::write(folder.path().join("whirlwind.toml"), manifest).unwrap();
-    let mut up = Running::start(folder.path(), &["up", "--pub", "m=spin", "--sub", "m"]);
-    up.out("m  spin");
-    up.signal("INT");
-    up.err("stopping: mailboxes are emptied first");
-    up.signal("INT");
-    assert_eq!(up.end(), 130);
-}
-
-#[test]
-fn time_ends_it_with_0_and_with_124_where_a_count_was_wanted() {
-    let Some(app) = App::pingpong() else { return };
-    let said = app.run(&["up", "--for", "100ms"]);
-    assert_eq!((said.status, said.out.as_str()), (0, ""), "{}", said.err);
-    let said = app.run(&[
-        "up",
-        "--pub",
-        "ping=ping",
-        "--sub",
-        "pong",
-        "--count",
-        "2",
-        "--for",
-        "3s",
-    ]);
-    assert_eq!(
-        (said.status, said.out.as_str()),
-        (124, "pong  pong 1\n"),
-        "{}",
-        said.err
-    );
 }
 
 #[test]
@@ -605,14 +422,4 @@ fn a_missing_target_is_added_or_the_remedy_said() {
     let (status, error) = build("echo wasm32-wasip2");
     assert_eq!(status, Some(0));
     assert!(!error.contains("adding"), "{error}");
-}
-
-#[test]
-fn a_reader_that_goes_away_stops_the_node_in_good_order() {
-    let Some(app) = App::pingpong() else { return };
-    let line = ["up", "--pub", "ping=ping", "--sub", "pong", "--raw"];
-    let mut up = Running::start_for(app.path(), &line, 1);
-    up.out("pong 1");
-    assert_eq!(app.run(&["pub", "ping", "ping"]).status, 0);
-    assert_eq!(up.end(), 0);
 }
