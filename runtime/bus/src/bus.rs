@@ -198,14 +198,17 @@ impl Bus {
         reason: Reason,
         error: String,
     ) -> u64 {
-        // What looped, or died on a dead-letter topic itself, is kept but not sent round again.
+        // What looped, or died on a dead-letter topic, is kept but not sent round again.
         let to = match reason {
             Reason::MaxHops => None,
+            _ if envelope.is_letter => None,
             _ => self.rules.dead_letter(&envelope.topic),
         };
-        let copy = to
-            .filter(|to| *to != envelope.topic)
-            .map(|to| Envelope::new(to, Arc::clone(&envelope.event)).after_hops(envelope.hops + 1));
+        let copy = to.filter(|to| *to != envelope.topic).map(|to| {
+            Envelope::new(to, Arc::clone(&envelope.event))
+                .after_hops(envelope.hops + 1)
+                .into_letter()
+        });
         let id = self.dead_letters.record(envelope, actor, reason, error);
         if let Some(copy) = copy {
             // The letter itself is safe in the box, so a full subscriber of the dead-letter topic costs only the notice.
@@ -222,8 +225,7 @@ impl Bus {
             ended.as_mut().enable();
             self.drain.waiting.store(true, Ordering::SeqCst);
             if self.unfinished() == 0 {
-                self.drain.waiting.store(false, Ordering::SeqCst);
-                return;
+                return; // the flag stays: somebody else may wait too, and a bus that was drained is at its end
             }
             ended.await;
         }

@@ -18,6 +18,8 @@ pub struct Envelope {
     /// How many turns lie between this event and the door or timer that began the chain.
     pub hops: u32,
     settlement: Option<Settlement>,
+    /// Whether this is a dead letter on its dead-letter topic.
+    pub(crate) is_letter: bool,
 }
 
 impl Envelope {
@@ -29,7 +31,14 @@ impl Envelope {
             attempt: 1,
             hops: 0,
             settlement: None,
+            is_letter: false,
         }
+    }
+
+    /// The same, as the notice of a dead letter: should it end as one itself, nobody is told again.
+    pub(crate) fn into_letter(mut self) -> Self {
+        self.is_letter = true;
+        self
     }
 
     /// The same, after `hops` turns.

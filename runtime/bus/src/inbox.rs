@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -154,7 +156,7 @@ impl Lease {
         let shared = &self.inbox.shared;
         let received = match shared.receiver.try_recv() {
             Ok(envelope) => Ok(envelope),
-            Err(_) => shared.receiver.recv_async().await,
+            Err(_) => self.wait().await,
         };
         let Ok(envelope) = received else {
             // The queue closes only with the last `Shared`, one of which is ours.
@@ -165,6 +167,20 @@ impl Lease {
             envelope,
             not_before: None,
         }
+    }
+}
+
+impl Lease {
+    /// Waits for an event with a fresh future at each poll. One that is polled again after somebody else took what it was woken for
+    /// (an overflow that drops the oldest, another instance) goes back to sleep without looking at the queue once more; the first
+    /// poll of a fresh one looks and registers under one lock.
+    async fn wait(&self) -> Result<Envelope, flume::RecvError> {
+        let mut waiting = None;
+        poll_fn(|context| {
+            waiting = None;
+            Pin::new(waiting.insert(self.inbox.shared.receiver.recv_async())).poll(context)
+        })
+        .await
     }
 }
 

@@ -373,6 +373,24 @@ async fn a_dead_letter_goes_to_the_dead_letter_topic_too_and_never_round_in_circ
 }
 
 #[test]
+fn dead_letter_topics_that_lead_to_each_other_end_with_the_first_notice() {
+    let to = |dead: &str| TopicRule {
+        dead_letter: Some(topic(dead)),
+        ..TopicRule::default()
+    };
+    let rules = [(filter("a"), to("b")), (filter("b"), to("a"))];
+    let bus = with_rules(TopicRules::new(rules));
+    let (mailbox, _inbox) = subscriber(&bus, "a", 1, Overflow::DeadLetter);
+    bus.subscribe(&filter("b"), &mailbox);
+    bus.publish(envelope("a", "1"));
+    bus.publish(envelope("a", "2"));
+    // The second did not fit, and neither did the notice of it on `b`.
+    let letters = bus.dead_letters().list();
+    let topics: Vec<_> = letters.iter().map(|letter| letter.topic.as_str()).collect();
+    assert_eq!(topics, ["a", "b"]);
+}
+
+#[test]
 fn the_first_rule_that_says_something_holds() {
     let rules = TopicRules::new([
         (

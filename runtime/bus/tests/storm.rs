@@ -106,3 +106,30 @@ async fn an_observer_sees_a_cause_before_its_effect() {
     }
     echo.abort();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_last_event_is_read_whatever_drops_the_older_ones_under_the_readers_hands() {
+    let bus = Arc::new(bus());
+    let (mailbox, inbox) = subscriber(&bus, "a", 1, Overflow::DropOldest);
+    let reader = tokio::spawn(async move {
+        let mut lease = inbox.lease(0).unwrap();
+        loop {
+            lease.next().await;
+            lease.handled();
+        }
+    });
+    for round in 0..2_000 {
+        let publishers = [1, 2, 3].map(|publisher| {
+            let bus = Arc::clone(&bus);
+            tokio::spawn(async move { bus.publish(envelope("a", &format!("{round}-{publisher}"))) })
+        });
+        for publisher in publishers {
+            publisher.await.unwrap();
+        }
+        let idle = tokio::time::timeout(std::time::Duration::from_secs(30), bus.idle());
+        assert!(idle.await.is_ok(), "round {round}: an event lies unread");
+    }
+    reader.abort();
+    let stats = mailbox.stats();
+    assert_eq!(stats.handled + stats.dropped, 6_000);
+}

@@ -79,7 +79,7 @@ pub async fn check(app: &App, data_dir: Option<&Path>) -> Result<Check, StartErr
     })
 }
 
-/// Publishes nobody hears, and providers nobody uses.
+/// Actors that hear nothing, and providers nobody uses.
 fn warnings(app: &App) -> Vec<String> {
     let mut warnings = Vec::new();
     for actor in app.actors.values() {

@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
+use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
@@ -101,6 +102,7 @@ fn router(node: Node) -> Router {
         )
         .fallback(nothing_here)
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(map_response(answer::one_shape))
         .with_state(node)
 }
 

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::sync::{SetOnce, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use whirlwind_bus::{Bus, DeadLetter, Envelope};
+use tokio_util::task::TaskTracker;
+use whirlwind_bus::{Bus, DeadLetter, Delivery, Envelope, Refusal};
 use whirlwind_event::{Event, Topic, TopicFilter};
 use whirlwind_provider_api::{Error as KeyValueError, KeyValue};
 use whirlwind_supervision::{ExitReason, SupervisorRef};
@@ -44,7 +45,10 @@ pub(crate) struct Inner {
     control: Option<std::path::PathBuf>,
     /// Set when every part has started.
     tree: SetOnce<SupervisorRef>,
-    stopping: AtomicBool,
+    /// Cancelled when nothing more is accepted.
+    stopping: CancellationToken,
+    /// The publishes that may still be accepted.
+    publishing: TaskTracker,
     ended: watch::Sender<Option<End>>,
     /// Ends what still reads of the node after its end.
     over: CancellationToken,
@@ -144,30 +148,52 @@ impl Node {
             let topic = topic.clone();
             return Err(PublishError::TooLarge { topic, size, max });
         }
-        if self.0.stopping.load(Ordering::Acquire) || self.0.over.is_cancelled() {
+        // Counted first, then asked: so a stop either turns it away or waits for it.
+        let _publishing = self.0.publishing.token();
+        if self.0.stopping.is_cancelled() {
             return Err(PublishError::Stopping);
         }
         let id = event.id().to_owned();
-        let mut delivery = bus.publish(Envelope::new(topic.clone(), event));
-        // Most publishes wait for nobody, and need no clock.
-        let mut patience = None;
-        while let Some(refusal) = delivery.refused.pop() {
-            let patience = *patience.get_or_insert_with(|| Instant::now() + PATIENCE);
-            if timeout_at(patience, refusal.room()).await.is_err() {
-                return Err(PublishError::MailboxFull {
-                    name: refusal.mailbox().name().to_string(),
-                    delivered: delivery.delivered,
-                });
-            }
-            match refusal.retry(bus) {
-                Ok(()) => delivery.delivered += 1,
-                Err(again) => delivery.refused.push(again),
+        let Delivery {
+            mut delivered,
+            refused,
+        } = bus.publish(Envelope::new(topic.clone(), event));
+        // Each on its own: one that stays full costs the others nothing.
+        let waiting = refused.into_iter().map(|refusal| self.insist(refusal));
+        let mut failed = None;
+        for taken in join_all(waiting).await {
+            match taken {
+                Ok(()) => delivered += 1,
+                Err(error) => failed = Some(error),
             }
         }
-        Ok(Published {
-            id,
-            delivered: delivery.delivered,
-        })
+        match failed {
+            None => Ok(Published { id, delivered }),
+            Some(PublishError::MailboxFull { name, .. }) => {
+                Err(PublishError::MailboxFull { name, delivered })
+            }
+            Some(error) => Err(error),
+        }
+    }
+
+    /// Waits for room in one full mailbox.
+    async fn insist(&self, mut refusal: Refusal) -> Result<(), PublishError> {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            tokio::select! {
+                waited = timeout_at(patience, refusal.room()) => if waited.is_err() {
+                    return Err(PublishError::MailboxFull {
+                        name: refusal.mailbox().name().to_string(),
+                        delivered: 0,
+                    });
+                },
+                () = self.0.stopping.cancelled() => return Err(PublishError::Stopping),
+            }
+            match refusal.retry(&self.0.bus) {
+                Ok(()) => return Ok(()),
+                Err(again) => refusal = again,
+            }
+        }
     }
 
     /// Looks on at the events of matching topics, from now on.
@@ -201,15 +227,23 @@ impl Node {
         let tree = self.tree().await;
         let mut states = BTreeMap::new();
         collect(&tree, &mut states);
-        let providers = self
-            .0
-            .providers
-            .iter()
-            .map(|provider| provider_part(provider));
-        let actors = self.0.actors.values().map(|actor| {
-            let state = states.get(&(TreeKind::Actor, &**actor.name()));
-            actor_part(actor, state.copied().unwrap_or(PartState::Stopped))
-        });
+        let parents = tree::parents(&self.0.app.root);
+        let state = |name: &str| match states.get(&(TreeKind::Actor, name)) {
+            Some(state) => *state,
+            // It is not in the tree: it has left it for good, or a supervisor above it is down.
+            None if self.0.stopping.is_cancelled() => PartState::Stopped,
+            None => {
+                let above = parents.get(name).map_or(tree::ROOT, |above| &above.name);
+                match states.get(&(TreeKind::Supervisor, above)) {
+                    Some(PartState::Running) => PartState::Stopped,
+                    _ => PartState::Restarting,
+                }
+            }
+        };
+        let providers = self.0.providers.iter();
+        let providers = providers.map(|provider| provider_part(provider));
+        let actors = self.0.actors.values();
+        let actors = actors.map(|actor| actor_part(actor, state(actor.name())));
         let doors = states
             .iter()
             .filter(|((kind, _), _)| *kind == TreeKind::Door)
@@ -225,24 +259,35 @@ impl Node {
     /// Closes the doors, lets the actors empty their mailboxes for as long as `drain` says, and stops the tree in reverse order
     /// of start. Returns when that is done; called twice, both calls do.
     pub async fn stop(&self) -> End {
-        let tree = self.0.tree.wait().await;
-        if !self.0.stopping.swap(true, Ordering::AcqRel) {
-            // A tree that is ending already has closed its doors.
-            let _ = tree.terminate_child(tree::DOORS).await;
-            let drain = self.0.actors.values().map(|actor| actor.spec.drain).max();
-            tokio::select! {
-                () = self.0.bus.idle() => {}
-                () = tokio::time::sleep(drain.unwrap_or_default()) => {}
-                _ = tree.ended() => {}
-            }
-            tree.stop().await;
+        let tree = self.0.tree.wait().await.clone();
+        if !self.0.stopping.is_cancelled() {
+            self.0.stopping.cancel();
+            // A task of its own: whoever asked for the stop may go away.
+            tokio::spawn(self.clone().drain_and_stop(tree));
         }
         self.ended().await
     }
 
+    async fn drain_and_stop(self, tree: SupervisorRef) {
+        // A tree that is ending already has closed its doors.
+        let _ = tree.terminate_child(tree::DOORS).await;
+        let idle = async {
+            self.0.publishing.close();
+            self.0.publishing.wait().await;
+            self.0.bus.idle().await;
+        };
+        let drain = self.0.actors.values().map(|actor| actor.spec.drain).max();
+        tokio::select! {
+            () = idle => {}
+            () = tokio::time::sleep(drain.unwrap_or_default()) => {}
+            _ = tree.ended() => {}
+        }
+        tree.stop().await;
+    }
+
     /// Ends it at once. What is in mailboxes is lost.
     pub fn kill(&self) {
-        self.0.stopping.store(true, Ordering::Release);
+        self.0.stopping.cancel();
         if let Some(tree) = self.0.tree.get() {
             tree.kill();
         }
@@ -264,7 +309,7 @@ impl Node {
             ExitReason::Killed => End::Killed,
             gave_up => End::GaveUp(gave_up.to_string()),
         };
-        self.0.stopping.store(true, Ordering::Release);
+        self.0.stopping.cancel();
         self.0.ended.send_replace(Some(end));
         self.0.over.cancel();
     }

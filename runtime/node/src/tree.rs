@@ -75,15 +75,15 @@ fn part(of: &app::Supervisor, actors: &BTreeMap<String, Arc<Actor>>) -> Supervis
     spec
 }
 
-/// The backoff of the supervisor that each actor stands under, by the actor's name.
-pub(crate) fn backoffs(root: &app::Supervisor) -> BTreeMap<String, app::Backoff> {
+/// The supervisor that each actor stands under, by the actor's name.
+pub(crate) fn parents(root: &app::Supervisor) -> BTreeMap<&str, &app::Supervisor> {
     let mut found = BTreeMap::new();
     let mut open = vec![root];
     while let Some(supervisor) = open.pop() {
         for child in &supervisor.children {
             match child {
                 Child::Actor(name) => {
-                    found.insert(name.clone(), supervisor.backoff);
+                    found.insert(name.as_str(), supervisor);
                 }
                 Child::Supervisor(below) => open.push(below),
             }

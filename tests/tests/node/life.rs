@@ -47,6 +47,16 @@ async fn a_stop_lets_the_actors_empty_their_mailboxes() {
     assert_eq!(bed.part("pingpong").await.state, PartState::Stopped);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_goes_on_when_whoever_asked_for_it_goes_away() {
+    let bed = Bed::start("manifest = 1").await;
+    {
+        let mut stop = std::pin::pin!(bed.node.stop());
+        assert!(poll!(&mut stop).is_pending());
+    }
+    assert_eq!(bed.node.ended().await, End::Stopped { unfinished: 0 });
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stop_finishes_the_turn_in_hand_and_counts_what_is_left() {
     let Some(component) = guest("misbehave") else {

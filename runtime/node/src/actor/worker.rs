@@ -71,11 +71,15 @@ impl Worker {
                 Next::Same(instance) if self.actor.spec.isolation == Isolation::Resident => {
                     instance
                 }
-                Next::Same(_) | Next::Fresh => match fresh(&self.actor).await {
-                    Ok(instance) => instance,
-                    Err(error) => return ExitReason::failed(error),
-                },
                 Next::Trapped(trap) => return ExitReason::excused(trap),
+                used => {
+                    // First the used one goes: a pool of instances has one place for each worker.
+                    drop(used);
+                    match fresh(&self.actor).await {
+                        Ok(instance) => instance,
+                        Err(error) => return ExitReason::failed(error),
+                    }
+                }
             };
             // A worker whose mailbox is never empty lets others run too.
             tokio::task::coop::consume_budget().await;

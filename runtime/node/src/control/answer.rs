@@ -1,7 +1,7 @@
 //! How the control API answers.
 
 use axum::body::Body;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt as _};
 use serde::Serialize;
@@ -39,6 +39,30 @@ impl IntoResponse for Fault {
         let body = ErrorBody { error: self.1 };
         (self.0, axum::Json(body)).into_response()
     }
+}
+
+/// The longest error in words that a library of ours makes.
+const MAX_WORDS: usize = 16 * 1024;
+
+/// Gives the errors that arise before a handler is called (a parameter missing, a body too large) the shape of all others.
+pub(super) async fn one_shape(response: Response) -> Response {
+    let status = response.status();
+    let json = HeaderValue::from_static("application/json");
+    if !(status.is_client_error() || status.is_server_error())
+        || response.headers().get(header::CONTENT_TYPE) == Some(&json)
+    {
+        return response;
+    }
+    let words = axum::body::to_bytes(response.into_body(), MAX_WORDS).await;
+    let words = String::from_utf8_lossy(&words.unwrap_or_default()).into_owned();
+    let words = match words.is_empty() {
+        true => status
+            .canonical_reason()
+            .unwrap_or("refused")
+            .to_lowercase(),
+        false => words,
+    };
+    Fault(status, words).into_response()
 }
 
 pub(super) fn json(value: &impl Serialize) -> Response {

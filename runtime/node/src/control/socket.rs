@@ -81,8 +81,11 @@ impl Socket {
             }
             Ok(_) => {}
         }
-        if UnixStream::connect(&path).is_ok() {
-            return Err(ControlError::Running(path));
+        match UnixStream::connect(&path) {
+            Ok(_) => return Err(ControlError::Running(path)),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            // Whoever made it may well live: only a refusal shows that nobody listens.
+            Err(error) => return Err(ControlError::Io { path, error }),
         }
         tracing::debug!(
             "replacing a socket that nobody answers on: {}",

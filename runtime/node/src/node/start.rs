@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use futures::future::join_all;
 use tokio::sync::{SetOnce, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use whirlwind_bus::{
     Bus, Capacity, DeadLetterLimits, DeadLetters, Inbox, MailboxSpec, Overflow, TopicRule,
     TopicRules,
@@ -179,7 +180,8 @@ impl Builder {
             actors,
             providers,
             tree: SetOnce::new(),
-            stopping: AtomicBool::new(false),
+            stopping: CancellationToken::new(),
+            publishing: TaskTracker::new(),
             ended: watch::Sender::new(None::<End>),
             over: CancellationToken::new(),
         }));
@@ -236,12 +238,13 @@ impl Inner {
         }
         let name = &*report.child;
         let (kind, detail) = match &*report.supervisor {
+            // First, as a supervisor of the manifest may have the name of a fixed one.
+            _ if self.actors.contains_key(name) => (PartKind::Actor, None),
             tree::PROVIDERS => {
                 let provider = self.providers.iter().find(|known| known.name == name)?;
                 (PartKind::Provider, provider.notice())
             }
             tree::DOORS => (PartKind::Door, None),
-            _ if self.actors.contains_key(name) => (PartKind::Actor, None),
             _ => return None,
         };
         Some(Progress::Up {
@@ -403,7 +406,7 @@ fn actors(
     bus: &Arc<Bus>,
     mut components: BTreeMap<String, Component>,
 ) -> BTreeMap<String, Arc<Actor>> {
-    let backoffs = tree::backoffs(&app.root);
+    let parents = tree::parents(&app.root);
     let mut actors = BTreeMap::new();
     for spec in app.actors.values() {
         let Some(component) = components.remove(&spec.name) else {
@@ -414,10 +417,10 @@ fn actors(
             component,
             bus: Arc::clone(bus),
             inbox: inbox(bus, spec),
-            backoff: backoffs
-                .get(&spec.name)
-                .copied()
-                .unwrap_or(app.root.backoff),
+            backoff: parents
+                .get(spec.name.as_str())
+                .unwrap_or(&&app.root)
+                .backoff,
             live: AtomicUsize::new(0),
             restarts: AtomicU64::new(0),
             spec: spec.clone(),
