@@ -131,7 +131,7 @@ pub struct Actor {
     pub retry: Retry,
     /// How many actors an event and what it causes may pass; none is no limit.
     pub max_hops: Option<u32>,
-    /// How long it may work on what it has in hand when it is stopped.
+    /// How long a stopping node waits for its mailbox to empty, unless another of its actors wants longer.
     pub drain: Duration,
     /// Its own intensity, if the manifest gives it one: then failed deliveries are charged to it as well as to the event.
     pub intensity: Option<Intensity>,

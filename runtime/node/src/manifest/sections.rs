@@ -78,7 +78,7 @@ pub struct DefaultsSection {
     /// How many actors an event and what it causes may pass; 0 is no limit; by default 64.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_hops: Option<u32>,
-    /// How long a stopping actor may work on what it has in hand; by default `"10s"`.
+    /// How long a stopping node waits for mailboxes to empty: the longest of its actors' counts; by default `"10s"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain: Option<TimeSpan>,
 }
