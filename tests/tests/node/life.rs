@@ -47,7 +47,8 @@ async fn a_stop_lets_the_actors_empty_their_mailboxes() {
     assert_eq!(bed.part("pingpong").await.state, PartState::Stopped);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+// On one thread, so that nothing goes on before the first poll is over.
+#[tokio::test]
 async fn a_stop_goes_on_when_whoever_asked_for_it_goes_away() {
     let bed = Bed::start("manifest = 1").await;
     {
