@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::poll;
 use tokio::time::Instant;
 use whirlwind::{End, PartState, PublishError};
-use whirlwind_tests::bed::{event, topic_of};
+use whirlwind_tests::bed::{PATIENCE, event, topic_of};
 use whirlwind_tests::{Bed, guest};
 
 use crate::pingpong;
@@ -55,7 +55,8 @@ async fn a_stop_goes_on_when_whoever_asked_for_it_goes_away() {
         let mut stop = std::pin::pin!(bed.node.stop());
         assert!(poll!(&mut stop).is_pending());
     }
-    assert_eq!(bed.node.ended().await, End::Stopped { unfinished: 0 });
+    let ended = tokio::time::timeout(PATIENCE, bed.node.ended()).await;
+    assert_eq!(ended, Ok(End::Stopped { unfinished: 0 }));
 }
 
 #[tokio::test(start_paused = true)]
