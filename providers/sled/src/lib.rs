@@ -12,7 +12,7 @@
 //! | event | flushed writes | others |
 //! |---|---|---|
 //! | the component, its actor or this provider restarts | kept | kept |
-//! | the process is killed | kept | those of the last 100 ms can be lost, the latest ones and none before them |
+//! | the process is killed | kept | the latest can be lost, none before them: those of the last 100 ms, or of longer where the flushing thread comes late |
 //! | power cut, crash of the operating system | **no promise** | no promise |
 //!
 //! [`flush`](whirlwind_provider_api::KeyValue::flush) hands the log to the operating system
