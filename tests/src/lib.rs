@@ -2,11 +2,13 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`alone`] | tests in a process of their own |
 //! | [`guests`] | the components that tests run, built from `actors/` |
 //! | [`bed`] | a node for one test, in a folder of its own |
 //! | [`log`] | what all nodes of a process say in the log, to be waited for and looked through |
 #![allow(clippy::panic)] // a harness reports by panicking
 
+pub mod alone;
 pub mod bed;
 pub mod guests;
 pub mod log;

@@ -19,6 +19,7 @@ use crate::lane::Ticket;
 use crate::limits::{HANDLES, HOSTCALL_BYTES};
 use crate::load::{self, HANDLERS, LoadError, LoadFault, Source, imports};
 use crate::output::Voice;
+use crate::room::Need;
 use crate::settings::{Isolation, Settings, Shared};
 use crate::state::State;
 use crate::text;
@@ -33,6 +34,7 @@ struct Inner {
     /// Keeps wasmtime's engine and what is linked to it.
     _flavor: Arc<Flavor>,
     isolation: Isolation,
+    need: Need,
     handler: HandlerPre,
     shared: Arc<Shared>,
     /// Ticks of guest code after which a turn is interrupted. The clock on the wall comes first unless
@@ -177,11 +179,16 @@ impl Component {
             .instantiate_pre(&compiled)
             .and_then(|pre| HandlerPre::new(handler, pre))
             .map_err(|error| LoadFault::Mismatch(load::reason(&error)))?;
+        // It imports no modules, or it would not have linked: so what it makes is known.
+        let memories = compiled
+            .resources_required()
+            .map_or(1, |all| all.num_memories);
         let ticks = settings.limits.deadline.as_nanos() / engine.tick().as_nanos().max(1);
         Ok(Self(Arc::new(Inner {
             engine: engine.clone(),
             _flavor: flavor,
             isolation: settings.isolation,
+            need: Need::of(settings.isolation, memories),
             handler,
             ticks: u64::try_from(ticks).unwrap_or(u64::MAX).max(1),
             shared: Arc::new(Shared {
@@ -214,6 +221,12 @@ impl Component {
     #[must_use]
     pub fn isolation(&self) -> Isolation {
         self.0.isolation
+    }
+
+    /// What each of its instances takes of the machine's room.
+    #[must_use]
+    pub fn need(&self) -> Need {
+        self.0.need
     }
 
     /// Makes an instance and runs its start functions, within the limits of a turn but without an

@@ -11,9 +11,11 @@ use wasmtime::{
     PoolingAllocationConfig, WasmFeatures,
 };
 
+use crate::component::Component;
 use crate::lane::Lane;
 use crate::limits::WASM_STACK;
 use crate::load::places::Places;
+use crate::room::{Need, NoRoom, Room};
 use crate::settings::Isolation;
 use crate::state::{Live, State};
 use crate::ticker::Ticker;
@@ -70,10 +72,6 @@ const KEEP_RESIDENT: usize = 64 << 10;
 const POOL_CORE_INSTANCES: u32 = 16;
 const POOL_MEMORIES: u32 = 4;
 const POOL_TABLES: u32 = 8;
-
-/// Memory maps that an idle instance takes, measured; a reserve for everything else in the process.
-const MAPS_PER_INSTANCE: usize = 7;
-const MAPS_RESERVED: usize = 4096;
 
 /// Why an engine could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -145,8 +143,12 @@ impl Engine {
         let ticker = Ticker::start(config.tick)
             .map_err(|error| EngineError::Failed(format!("no thread for its clock: {error}")))?;
         let cache = config.cache.as_ref().map(open_cache).transpose()?;
-        let resident = Flavor::new(&cache, InstanceAllocationStrategy::OnDemand)
-            .map_err(|error| EngineError::Failed(format!("{error:#}")))?;
+        let resident = Flavor::new(
+            &cache,
+            InstanceAllocationStrategy::OnDemand,
+            Contents::Copied,
+        )
+        .map_err(|error| EngineError::Failed(format!("{error:#}")))?;
         ticker.add(&resident.engine);
         // Each uses all cores for a part of its time; two at least, so that one that never ends does not
         // keep all others out.
@@ -154,7 +156,7 @@ impl Engine {
         Ok(Self(Arc::new(Inner {
             compilations: Arc::new(Places::new(cores.max(2))),
             live: Arc::new(AtomicUsize::new(0)),
-            capacity: capacity(),
+            capacity: Room::now().instances(Need::PLAIN).max(1),
             pool: Mutex::new(None),
             resident: Arc::new(resident),
             lane: Lane::new(),
@@ -170,11 +172,24 @@ impl Engine {
         self.0.live.load(Ordering::Relaxed)
     }
 
-    /// How many instances the machine's limit of memory maps (`vm.max_map_count`) leaves room for. More
-    /// are refused when they start, where the alternative is a failure at a worse moment.
+    /// How many plain instances the machine had [`Room`] for when the engine was made. More are refused
+    /// when they start, where the alternative is a failure at a worse moment.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.0.capacity
+    }
+
+    /// Whether there is room for so many more instances of each of these components, beside all that the
+    /// process has now.
+    ///
+    /// # Errors
+    /// [`NoRoom`] says for how many there is, and what would help.
+    pub fn room_for<'a>(
+        &self,
+        more: impl IntoIterator<Item = (&'a Component, usize)>,
+    ) -> Result<(), NoRoom> {
+        let more = more.into_iter();
+        Room::now().check(more.map(|(component, instances)| (component.need(), instances)))
     }
 
     /// Whether the thread that keeps the time of running guests is at rest. It is, soon after the last
@@ -232,6 +247,7 @@ impl Engine {
         let flavor = Flavor::new(
             &self.0.cache,
             InstanceAllocationStrategy::Pooling(pooling(size)),
+            Contents::Mapped,
         )
         .map_err(|error| EngineError::Pool {
             instances: size.instances,
@@ -242,10 +258,21 @@ impl Engine {
     }
 }
 
+/// How a new memory gets what the component's file puts into it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Contents {
+    /// Copied, once in the life of an instance. Keeps an instance at 5 memory maps.
+    Copied,
+    /// Mapped from an image, page by page as it is written to: what makes a new instance per message
+    /// cheap, for 2 maps more.
+    Mapped,
+}
+
 impl Flavor {
     fn new(
         cache: &Option<Cache>,
         allocation: InstanceAllocationStrategy,
+        contents: Contents,
     ) -> wasmtime::Result<Self> {
         let mut config = Config::new();
         config
@@ -255,6 +282,7 @@ impl Flavor {
             .max_wasm_stack(WASM_STACK)
             .cranelift_opt_level(OptLevel::Speed)
             .allocation_strategy(allocation)
+            .memory_init_cow(contents == Contents::Mapped)
             .cache(cache.clone());
         // Off whatever cargo's features say, which other crates of a program can turn on: what is young,
         // and where wasmtime's latest advisories were.
@@ -313,16 +341,4 @@ fn open_cache(directory: &PathBuf) -> Result<Cache, EngineError> {
     let mut config = CacheConfig::new();
     config.with_directory(absolute);
     Cache::new(config).map_err(|error| failed(format!("{error:#}")))
-}
-
-/// How many instances fit into the memory maps that one process may have.
-fn capacity() -> usize {
-    // Not Linux, or not readable: no limit that is known.
-    let maps = std::fs::read_to_string("/proc/sys/vm/max_map_count")
-        .ok()
-        .and_then(|text| text.trim().parse::<usize>().ok());
-    match maps {
-        Some(maps) => (maps.saturating_sub(MAPS_RESERVED) / MAPS_PER_INSTANCE).max(1),
-        None => usize::MAX,
-    }
 }

@@ -71,7 +71,7 @@ pub enum Reply {
 pub enum StartError {
     /// The machine has no room for more instances.
     #[error(
-        "there are {limit} instances already, as many as the limit of memory maps allows; raise it with `sysctl vm.max_map_count`"
+        "there are {limit} instances already, as many as this machine has room for; more need more memory maps: `sysctl vm.max_map_count`"
     )]
     TooMany {
         /// How many there are.

@@ -9,6 +9,7 @@
 //! - [`engine`]: [`Engine`], two engines of wasmtime's and the thread that keeps their time
 //! - [`settings`]: [`Settings`], all that a component has of the world; the default is nothing
 //! - [`limits`]: [`Limits`], what an instance may take, and the count of it
+//! - [`room`]: [`Room`], how many instances the machine has room for
 //! - [`load`]: from a file to a component, or a [`LoadError`] that says what to do
 //! - [`component`], [`instance`]: the two nouns above
 //! - [`outbox`]: [`Outbox`] and [`PublishError`], the seam to whatever carries events
@@ -40,6 +41,7 @@ pub mod limits;
 pub mod load;
 pub mod outbox;
 mod output;
+pub mod room;
 pub mod settings;
 mod state;
 mod text;
@@ -52,5 +54,6 @@ pub use instance::{Instance, Outcome, Reply, StartError, Turn};
 pub use limits::Limits;
 pub use load::{LoadError, LoadFault, Source, Unmet};
 pub use outbox::{Outbox, PublishError};
+pub use room::{Need, NoRoom, Room};
 pub use settings::{CompileLimits, Isolation, Links, Progress, Settings};
 pub use trap::{Trap, TrapKind};

@@ -14,6 +14,10 @@ use crate::node::{StartError, start};
 pub struct Check {
     /// Its actors.
     pub actors: Vec<CheckedActor>,
+    /// How many instances they have together.
+    pub instances: usize,
+    /// How many plain instances this machine has room for.
+    pub room: usize,
     /// What is allowed and looks like a mistake, in words.
     pub warnings: Vec<String>,
 }
@@ -54,6 +58,8 @@ pub async fn check(app: &App, data_dir: Option<&Path>) -> Result<Check, StartErr
     let components = start::load(app, &engine, &providers, &quiet)
         .await
         .map_err(StartError::Components)?;
+    start::room(app, &engine, &components)?;
+    let instances = app.actors.values().map(|actor| actor.instances as usize);
     let actors = app.actors.values().filter_map(|actor| {
         let component = components.get(&actor.name)?;
         let guarantee = Guarantee::of(actor);
@@ -75,6 +81,8 @@ pub async fn check(app: &App, data_dir: Option<&Path>) -> Result<Check, StartErr
     });
     Ok(Check {
         actors: actors.collect(),
+        instances: instances.fold(0, usize::saturating_add),
+        room: engine.capacity(),
         warnings: warnings(app),
     })
 }

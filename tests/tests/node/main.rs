@@ -8,6 +8,7 @@ mod isolation;
 mod keyvalue;
 mod life;
 mod mailbox;
+mod many;
 mod pingpong;
 mod poison;
 mod refusals;

@@ -52,9 +52,11 @@ fn words(checked: &Checked) -> String {
         "actors"
     };
     text.push_str(&format!(
-        "{}: {} {actors} would start\n",
+        "{}: {} {actors} would start; instances: {}, room for {}\n",
         "ok".green().bold(),
-        checked.actors.len()
+        checked.actors.len(),
+        checked.instances,
+        checked.room
     ));
     text
 }

@@ -7,13 +7,16 @@
     missing_docs
 )]
 
+// The harness of the node's tests has these too; taken by their files, these tests need no node to compile.
+#[path = "../../../../tests/src/alone.rs"]
+mod alone;
 mod capabilities;
 mod common;
-// The harness of the node's tests has it too; taken by its file, these tests need no node to compile.
 #[path = "../../../../tests/src/guests.rs"]
 #[allow(dead_code)]
 mod guests;
 mod limits;
 mod load;
 mod output;
+mod room;
 mod turns;

@@ -16,8 +16,8 @@ use whirlwind_bus::{
     TopicRules,
 };
 use whirlwind_component::{
-    Component, Engine, EngineConfig, EngineError, Isolation, Limits, Links, LoadError, Pool,
-    Settings,
+    Component, Engine, EngineConfig, EngineError, Isolation, Limits, Links, LoadError, Need,
+    NoRoom, Pool, Room, Settings,
 };
 use whirlwind_provider_api::Bucket;
 use whirlwind_supervision::{Report, ReportEvent, Reporter, Supervisor};
@@ -77,6 +77,9 @@ pub enum StartError {
     /// The control socket cannot be had.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// The machine has no room for so many instances.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The engine cannot be had.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -170,6 +173,7 @@ impl Builder {
         let components = load(&app, &engine, &providers, &progress)
             .await
             .map_err(StartError::Components)?;
+        room(&app, &engine, &components)?;
         let bus = Arc::new(bus(&app));
         let actors = actors(&app, &bus, components);
 
@@ -268,8 +272,14 @@ pub(crate) fn make_data_dir(path: &Path) -> Result<(), StartError> {
         })
 }
 
-/// An engine for the components of `app`, with a pool as large as its instances per message need.
-pub(crate) fn engine(app: &App, data_dir: &Path) -> Result<Engine, EngineError> {
+/// An engine for the components of `app`, with a pool as large as its instances per message need. Refused if the machine has
+/// no room for the instances even if each is as small as they come: that is known before anything is compiled.
+pub(crate) fn engine(app: &App, data_dir: &Path) -> Result<Engine, StartError> {
+    let smallest = app.actors.values().map(|actor| {
+        let need = Need::of(isolation(actor), 1);
+        (need, count(actor.instances))
+    });
+    Room::now().check(smallest)?;
     let per_message = app
         .actors
         .values()
@@ -284,11 +294,34 @@ pub(crate) fn engine(app: &App, data_dir: &Path) -> Result<Engine, EngineError> 
     pool.memory = pool
         .memory
         .max(usize::try_from(memory).unwrap_or(usize::MAX));
-    Engine::new(EngineConfig {
+    Ok(Engine::new(EngineConfig {
         cache: Some(data_dir.join(COMPILED)),
         pool,
         ..EngineConfig::default()
-    })
+    })?)
+}
+
+/// Whether the machine has room for all instances of `app`, now that it is known what each takes.
+pub(crate) fn room(
+    app: &App,
+    engine: &Engine,
+    components: &BTreeMap<String, Component>,
+) -> Result<(), NoRoom> {
+    engine.room_for(app.actors.values().filter_map(|actor| {
+        let component = components.get(&actor.name)?;
+        Some((component, count(actor.instances)))
+    }))
+}
+
+fn count(instances: u32) -> usize {
+    usize::try_from(instances).unwrap_or(usize::MAX)
+}
+
+fn isolation(actor: &app::Actor) -> Isolation {
+    match actor.isolation {
+        manifest::Isolation::Resident => Isolation::Resident,
+        manifest::Isolation::PerMessage => Isolation::PerMessage,
+    }
 }
 
 /// The components of all actors, by actor, or all that is wrong with them.
@@ -368,10 +401,7 @@ fn settings(
         links: Links { buckets, known },
         config: exposed(&actor.config),
         env: exposed(&actor.env),
-        isolation: match actor.isolation {
-            manifest::Isolation::Resident => Isolation::Resident,
-            manifest::Isolation::PerMessage => Isolation::PerMessage,
-        },
+        isolation: isolation(actor),
         progress: Some({
             let progress = Arc::clone(progress);
             Arc::new(move |actor: &str| {
