@@ -23,5 +23,9 @@ mod fake_node;
 mod finding;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/hostile.rs"]
+mod hostile;
+#[path = "cli/secrets.rs"]
+mod secrets;
 #[path = "cli/story.rs"]
 mod story;

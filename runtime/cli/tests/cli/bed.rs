@@ -44,9 +44,15 @@ pub fn run(folder: &Path, args: &[&str]) -> Said {
 
 /// The same, with something on standard input.
 pub fn run_with(folder: &Path, args: &[&str], input: &[u8]) -> Said {
-    let mut command = assert_cmd::Command::from_std(whirlwind(folder));
+    let mut command = whirlwind(folder);
+    command.args(args);
+    finish(command, args, input)
+}
+
+/// Runs a command that is made already to its end.
+pub fn finish(command: Command, args: &[&str], input: &[u8]) -> Said {
+    let mut command = assert_cmd::Command::from_std(command);
     let output = command
-        .args(args)
         .write_stdin(input)
         .timeout(PATIENCE)
         .output()
@@ -82,10 +88,13 @@ impl Running {
     /// The same; the reader of standard output goes away after so many lines.
     pub fn start_for(folder: &Path, args: &[&str], lines: usize) -> Self {
         let mut command = whirlwind(folder);
-        command
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.args(args);
+        Self::of(command, lines)
+    }
+
+    /// A command that is made already, its output taken.
+    pub fn of(mut command: Command, lines: usize) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let out = Stream::read(child.stdout.take().unwrap(), lines);
         let err = Stream::read(child.stderr.take().unwrap(), usize::MAX);
@@ -135,6 +144,16 @@ impl Running {
     /// The lines of standard output so far.
     pub fn printed(&self) -> &[String] {
         &self.out.seen
+    }
+
+    /// The lines of standard error that were waited for.
+    pub fn complained(&self) -> &[String] {
+        &self.err.seen
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, name: &str) {
