@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::Guarantee;
 use crate::app::App;
-use crate::node::{StartError, start};
+use crate::node::{StartError, data_dir, start};
 
 /// What an app is, as far as it can be known without starting it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,8 +46,7 @@ pub struct CheckedActor {
 /// # Errors
 /// The same as a start's, as far as they come before anything runs.
 pub async fn check(app: &App, data_dir: Option<&Path>) -> Result<Check, StartError> {
-    let data_dir = data_dir.map_or_else(|| app.folder.join(start::DATA_DIR), Path::to_owned);
-    start::make_data_dir(&data_dir)?;
+    let data_dir = data_dir::make(app, data_dir)?;
     let engine = start::engine(app, &data_dir)?;
     let providers: Vec<_> = app
         .providers

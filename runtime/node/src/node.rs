@@ -1,8 +1,10 @@
 //! A running app.
 
+pub(crate) mod data_dir;
 pub(crate) mod start;
 
-pub use start::{Builder, ComponentError, DATA_DIR, Progress, StartError};
+pub use data_dir::DATA_DIR;
+pub use start::{Builder, ComponentError, Progress, StartError};
 
 use std::collections::BTreeMap;
 use std::fmt;

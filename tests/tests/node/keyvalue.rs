@@ -223,6 +223,112 @@ async fn buckets_are_shared_by_those_linked_to_them_and_by_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_name_opens_a_bucket_that_is_not_linked() {
+    let (Some(new), Some(old)) = (guest("buckets"), guest("buckets-draft")) else {
+        return;
+    };
+    /// Names of buckets and of providers, whole or in pieces, and their twins in other letters.
+    const NAMES: [&str; 16] = [
+        "b",
+        "b-c",
+        "store",
+        "secrets",
+        "default",
+        "%EF%BD%82",
+        "%D0%B2",
+        "b%CC%81",
+        "%C3%9F",
+        "B",
+        "..",
+        ".",
+        "*",
+        "%00",
+        "__sled__default",
+        "mine",
+    ];
+    const BETWEEN: [&str; 6] = ["/", "%00", "../", "..%5C", "%20", "%EF%BC%8F"];
+    for provider in PROVIDERS {
+        let actors = [
+            actor("one", &new, r#"{ mine = "store/b" }"#),
+            actor("two", &old, r#"{ mine = "store/b" }"#),
+            actor(
+                "owner",
+                &new,
+                r#"{ default = "store/b-c", secrets = "store/secrets" }"#,
+            ),
+        ];
+        let bed = Bed::start(&manifest(provider, &actors)).await;
+        let kept = run(
+            &bed,
+            "owner",
+            &["set k treasure", "open secrets", "set k treasure"],
+        )
+        .await;
+        assert_eq!(kept, ["ok"; 3]);
+        let mut names = vec![
+            "x".repeat(64 << 10),
+            format!("{}b-c", "../".repeat(20_000)),
+            String::new(),
+        ];
+        for before in NAMES {
+            names.push(before.to_owned());
+            for between in BETWEEN {
+                names.extend(NAMES.map(|after| format!("{before}{between}{after}")));
+            }
+        }
+        names.retain(|name| name != "mine");
+        let repeats = full(1, 8);
+        let mut tried = 0;
+        for names in names
+            .chunks(200)
+            .cycle()
+            .take(names.len().div_ceil(200) * repeats)
+        {
+            let script: Vec<_> = names
+                .iter()
+                .flat_map(|name| {
+                    [
+                        format!("open {name}"),
+                        "get k".to_owned(),
+                        "set k mine".to_owned(),
+                    ]
+                })
+                .collect();
+            let script: Vec<_> = script.iter().map(String::as_str).collect();
+            for name in ["one", "two"] {
+                for (line, answer) in script.iter().zip(run(&bed, name, &script).await) {
+                    assert!(
+                        ["no-such-store", "access-denied"].contains(&&*answer),
+                        "{provider}: {line}: {answer}"
+                    );
+                    tried += 1;
+                }
+            }
+        }
+        let seen = run(&bed, "owner", &["get k", "open secrets", "get k"]).await;
+        assert_eq!(seen, ["some treasure", "ok", "some treasure"], "{provider}");
+        // A key of 64 KiB is refused as any above the limit, whatever it is made of.
+        let long = format!(
+            "open mine\nget {}\nset {} 1",
+            "../".repeat(22_000),
+            "%00".repeat(65_536)
+        );
+        let lines: Vec<_> = long.lines().collect();
+        for name in ["one", "two"] {
+            let answers = run(&bed, name, &lines).await;
+            assert!(
+                answers[1..]
+                    .iter()
+                    .all(|answer| answer.contains("longer than the limit of 1024")),
+                "{answers:?}"
+            );
+        }
+        println!("{provider}: {tried} operations by names that are not linked: 0 let in");
+        bed.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_locked_store_is_down_in_words_others_work_and_it_comes_up_when_the_lock_goes() {
     let (Some(pingpong), Some(relay)) = (guest("pingpong"), guest("relay")) else {
         return;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod capabilities;
+mod clock;
 mod cloudevents;
 mod harm;
 mod isolation;
@@ -12,5 +13,6 @@ mod many;
 mod pingpong;
 mod poison;
 mod refusals;
+mod strangers;
 mod tree;
 mod verdicts;

@@ -22,7 +22,7 @@ use whirlwind_component::{
 use whirlwind_provider_api::Bucket;
 use whirlwind_supervision::{Report, ReportEvent, Reporter, Supervisor};
 
-use super::{End, Inner, Node};
+use super::{End, Inner, Node, data_dir};
 use crate::actor::Actor;
 use crate::app::{self, App, MissingComponent};
 use crate::control::{self, ControlError, Socket};
@@ -30,12 +30,6 @@ use crate::manifest;
 use crate::part::PartKind;
 use crate::provider::{LinkedBucket, Provider};
 use crate::tree;
-
-/// The folder beside the manifest in which everything lies that a node writes.
-pub const DATA_DIR: &str = ".whirlwind";
-
-/// Under the data directory: compiled code, which wasmtime keeps. No provider may take this name.
-const COMPILED: &str = "compiled";
 
 /// What a node is started with.
 #[derive(Clone)]
@@ -158,8 +152,7 @@ impl Builder {
             control,
             progress,
         } = self;
-        let data_dir = data_dir.unwrap_or_else(|| app.folder.join(DATA_DIR));
-        make_data_dir(&data_dir)?;
+        let data_dir = data_dir::make(&app, data_dir.as_deref())?;
         let socket = match control {
             true => Some(Socket::claim(&data_dir.join(control::SOCKET))?),
             false => None,
@@ -259,19 +252,6 @@ impl Inner {
     }
 }
 
-/// Makes the data directory and the folder for compiled code, open to their owner alone.
-pub(crate) fn make_data_dir(path: &Path) -> Result<(), StartError> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path.join(COMPILED))
-        .map_err(|error| StartError::DataDir {
-            path: path.to_owned(),
-            error,
-        })
-}
-
 /// An engine for the components of `app`, with a pool as large as its instances per message need. Refused if the machine has
 /// no room for the instances even if each is as small as they come: that is known before anything is compiled.
 pub(crate) fn engine(app: &App, data_dir: &Path) -> Result<Engine, StartError> {
@@ -295,7 +275,7 @@ pub(crate) fn engine(app: &App, data_dir: &Path) -> Result<Engine, StartError> {
         .memory
         .max(usize::try_from(memory).unwrap_or(usize::MAX));
     Ok(Engine::new(EngineConfig {
-        cache: Some(data_dir.join(COMPILED)),
+        cache: data_dir::compiled(data_dir),
         pool,
         ..EngineConfig::default()
     })?)
