@@ -59,6 +59,16 @@ impl Bed {
         Ok(Self { node, folder })
     }
 
+    /// Starts the app that `manifest` describes and leaves the log to the test: a kept one grows with every line.
+    pub async fn unlogged(manifest: &str) -> Self {
+        let folder = TempDir::new().unwrap_or_else(|error| panic!("no folder: {error}"));
+        let app = app(folder.path(), manifest, &Variables::none());
+        match Node::builder(app).start().await {
+            Ok(node) => Self { node, folder },
+            Err(error) => panic!("the app does not start: {error}"),
+        }
+    }
+
     /// Stops the node in good order and gives its folder back.
     pub async fn stop(self) -> TempDir {
         self.node.stop().await;
