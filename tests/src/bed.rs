@@ -153,13 +153,19 @@ impl Watch {
     }
 
     /// What is left to see of a node that has ended, as text.
-    pub async fn rest(mut self) -> Vec<String> {
+    pub async fn rest(self) -> Vec<String> {
         let mut texts = Vec::new();
+        self.each(|text| texts.push(text)).await;
+        texts
+    }
+
+    /// Takes every event that is still to see, as text, until the node has ended.
+    pub async fn each(mut self, mut take: impl FnMut(String)) {
         loop {
             match timeout(PATIENCE, self.0.next()).await {
-                Ok(Some(Seen::Event { event, .. })) => texts.push(text(&event)),
+                Ok(Some(Seen::Event { event, .. })) => take(text(&event)),
                 Ok(Some(missed)) => panic!("instead of an event: {missed:?}"),
-                Ok(None) => return texts,
+                Ok(None) => return,
                 Err(_) => panic!("the node has not ended"),
             }
         }

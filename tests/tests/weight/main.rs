@@ -12,7 +12,11 @@
     clippy::indexing_slicing
 )]
 
+mod failures;
+mod flood;
+mod memory;
 mod meter;
+mod output;
 mod pair;
 mod rig;
 mod spinners;

@@ -24,6 +24,16 @@ pub fn peak() -> Bytes {
     status("VmHWM:")
 }
 
+/// What is resident when everything that ended has given its memory back: the least of what is seen while others have their turn.
+pub async fn settled() -> Bytes {
+    let mut least = resident();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        least = least.min(resident());
+    }
+    least
+}
+
 fn status(key: &str) -> Bytes {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(key));
@@ -35,6 +45,11 @@ impl Bytes {
     /// What it is more than `other`, or nothing.
     pub fn over(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
+    }
+
+    /// In per cent.
+    pub fn share_of(self, whole: Self) -> f64 {
+        self.0 as f64 * 100.0 / whole.0 as f64
     }
 }
 

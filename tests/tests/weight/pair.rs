@@ -29,9 +29,15 @@ pub fn manifest(relay: &Path) -> String {
 
 /// One event after another, each as soon as the last has come through, for so long.
 pub async fn one_in_flight(node: &Node, span: Duration) -> Times {
+    let begun = Instant::now();
+    while_it_holds(node, move || begun.elapsed() < span).await
+}
+
+/// The same as long as something holds.
+pub async fn while_it_holds(node: &Node, holds: impl Fn() -> bool + Send + 'static) -> Times {
     on_the_runtime(node, async move |node, mut out| {
         let (input, begun, mut times) = (topic_of("in"), Instant::now(), Vec::new());
-        while begun.elapsed() < span {
+        while holds() {
             let sent = Instant::now();
             node.publish(&input, through()).await.unwrap();
             next(&mut out).await;
