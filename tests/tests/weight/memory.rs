@@ -39,6 +39,7 @@ fn row_04_memory_bombs_leave_the_host_as_large_as_it_was() {
         let before = meter::begin_peak();
         for _ in 0..rounds {
             round().await;
+            eprintln!("XX {}", meter::resident());
         }
         let (after, peak) = (meter::settled().await, meter::peak());
         let bombs = rounds * tries * 100;

@@ -2,15 +2,26 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use tokio::runtime::Builder;
+
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// Runs one row while no other runs, on two threads.
 pub fn alone(row: impl Future<Output = ()>) {
-    static ALONE: Mutex<()> = Mutex::new(());
+    run(
+        Builder::new_multi_thread()
+            .worker_threads(2)
+            .event_interval(8),
+        row,
+    );
+}
+
+/// The same on one thread and with a clock that stands still while anything runs.
+pub fn alone_in_time(row: impl Future<Output = ()>) {
+    run(Builder::new_current_thread().start_paused(true), row);
+}
+
+fn run(runtime: &mut Builder, row: impl Future<Output = ()>) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .event_interval(8)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(row);
+    runtime.enable_all().build().unwrap().block_on(row);
 }
