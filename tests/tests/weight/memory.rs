@@ -11,7 +11,7 @@ fn row_04_memory_bombs_leave_the_host_as_large_as_it_was() {
         return;
     };
     // A letter is kept, and counts as memory of the host: so each event is many bombs.
-    let (tries, rounds) = full((2, 3), (10, 10));
+    let (tries, rounds) = full((3, 1), (10, 10));
     let manifest = format!(
         r#"
         manifest = 1
@@ -39,7 +39,6 @@ fn row_04_memory_bombs_leave_the_host_as_large_as_it_was() {
         let before = meter::begin_peak();
         for _ in 0..rounds {
             round().await;
-            eprintln!("XX {}", meter::resident());
         }
         let (after, peak) = (meter::settled().await, meter::peak());
         let bombs = rounds * tries * 100;
