@@ -59,6 +59,16 @@ impl Bed {
         Ok(Self { node, folder })
     }
 
+    /// Starts the app that `manifest` describes and leaves the log to the test: a kept one grows with every line.
+    pub async fn unlogged(manifest: &str) -> Self {
+        let folder = TempDir::new().unwrap_or_else(|error| panic!("no folder: {error}"));
+        let app = app(folder.path(), manifest, &Variables::none());
+        match Node::builder(app).start().await {
+            Ok(node) => Self { node, folder },
+            Err(error) => panic!("the app does not start: {error}"),
+        }
+    }
+
     /// Stops the node in good order and gives its folder back.
     pub async fn stop(self) -> TempDir {
         self.node.stop().await;
@@ -143,13 +153,19 @@ impl Watch {
     }
 
     /// What is left to see of a node that has ended, as text.
-    pub async fn rest(mut self) -> Vec<String> {
+    pub async fn rest(self) -> Vec<String> {
         let mut texts = Vec::new();
+        self.each(|text| texts.push(text)).await;
+        texts
+    }
+
+    /// Takes every event that is still to see, as text, until the node has ended.
+    pub async fn each(mut self, mut take: impl FnMut(String)) {
         loop {
             match timeout(PATIENCE, self.0.next()).await {
-                Ok(Some(Seen::Event { event, .. })) => texts.push(text(&event)),
+                Ok(Some(Seen::Event { event, .. })) => take(text(&event)),
                 Ok(Some(missed)) => panic!("instead of an event: {missed:?}"),
-                Ok(None) => return texts,
+                Ok(None) => return,
                 Err(_) => panic!("the node has not ended"),
             }
         }

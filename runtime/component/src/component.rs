@@ -15,7 +15,7 @@ use crate::bindings::messages::MessageHandlerPre;
 use crate::engine::{Engine, Flavor};
 use crate::host::messaging::Message;
 use crate::instance::{Instance, StartError};
-use crate::lane::Ticket;
+use crate::lane::{Pace, Ticket};
 use crate::limits::{HANDLES, HOSTCALL_BYTES};
 use crate::load::{self, HANDLERS, LoadError, LoadFault, Source, imports};
 use crate::output::Voice;
@@ -40,6 +40,7 @@ struct Inner {
     /// Ticks of guest code after which a turn is interrupted. The clock on the wall comes first unless
     /// it stands still, as in tests, or the turn was never put aside.
     ticks: u64,
+    pace: Arc<Pace>,
 }
 
 /// How a component is called.
@@ -111,10 +112,6 @@ where
         _ => Err(wasmtime::format_err!("it has no function `{function}`")),
     }
 }
-
-/// Ticks after which a turn goes to the slow lane: a turn that computes for some milliseconds finishes
-/// before, and a spinner has lost its pace to the others after 30 ms.
-const QUICK_TICKS: u64 = 3;
 
 /// At most this many exports are named in an error.
 const MAX_EXPORTS: usize = 16;
@@ -191,6 +188,7 @@ impl Component {
             need: Need::of(settings.isolation, memories),
             handler,
             ticks: u64::try_from(ticks).unwrap_or(u64::MAX).max(1),
+            pace: engine.lane().pace(),
             shared: Arc::new(Shared {
                 name: name.to_owned(),
                 limits: settings.limits,
@@ -259,20 +257,23 @@ impl Component {
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
         store.set_max_component_handles(HANDLES);
-        let ticket = self.0.engine.lane().ticket();
+        let ticket = self.0.pace.ticket();
         let budget = self.0.ticks;
         store.epoch_deadline_callback({
             let ticket = Arc::clone(&ticket);
             move |mut store| {
                 let state = store.data_mut();
                 state.ticks += 1;
-                Ok(if state.ticks >= budget {
-                    UpdateDeadline::Interrupt
-                } else if state.ticks > QUICK_TICKS {
-                    UpdateDeadline::YieldCustom(1, ticket.enter())
-                } else {
-                    UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
-                })
+                if state.ticks >= budget {
+                    ticket.spin();
+                    return Ok(UpdateDeadline::Interrupt);
+                }
+                ticket.tick(state.ticks);
+                // Others run first. Whether it then goes on in the lane, is looked at with every poll.
+                Ok(UpdateDeadline::YieldCustom(
+                    1,
+                    Box::pin(tokio::task::yield_now()),
+                ))
             }
         });
         Ok((store, ticket))

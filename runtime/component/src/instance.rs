@@ -15,7 +15,7 @@ use crate::bindings::host::wasi::messaging::types::Error as MessagingError;
 use crate::bindings::messages::MessageHandler;
 use crate::component::{Component, HandlerPre, explain};
 use crate::host::messaging::Message;
-use crate::lane::Ticket;
+use crate::lane::{self, Ticket};
 use crate::outbox::Outbox;
 use crate::state::State;
 use crate::text;
@@ -169,12 +169,15 @@ impl Instance {
         };
         let started = watch(call, component.engine().ticker(), &ticket, limits.deadline).await;
         match started {
-            Some(Ok(handler)) => Ok(Self {
-                component: component.clone(),
-                store,
-                handler,
-                ticket,
-            }),
+            Some(Ok(handler)) => {
+                ticket.shorten();
+                Ok(Self {
+                    component: component.clone(),
+                    store,
+                    handler,
+                    ticket,
+                })
+            }
             Some(Err(error)) => Err(failed(&store, &error)),
             None => Err(StartError::Trapped(Trap::deadline(limits))),
         }
@@ -197,6 +200,7 @@ impl Instance {
             outbox,
         } = turn;
         self.store.data_mut().begin(Some(outbox));
+        self.ticket.begin();
         // Zero would interrupt at once: it is counted from the epoch in which the call begins.
         self.store.set_epoch_deadline(1);
         let engine = self.component.engine();
@@ -250,6 +254,7 @@ impl Instance {
     }
 
     fn done(mut self, answer: Result<(), Failure>) -> Outcome {
+        self.ticket.end();
         self.component.shared().voice.settle();
         let outbox = self.store.data_mut().outbox.take();
         let reply = match (answer, outbox) {
@@ -283,9 +288,8 @@ fn extension<'a>((name, value): (&'a str, &'a ExtensionValue)) -> (&'a str, Cow<
     (name, value)
 }
 
-/// Runs guest code: keeps the ticker awake, gives the slow lane's place back after every poll, and ends
-/// the wait at the deadline with `None`. A call that is done at its first poll, as most are, sets no
-/// timer.
+/// Runs guest code: keeps the ticker awake, polls in the slow lane where the turn is slow, and ends the
+/// wait at the deadline with `None`. A call that is done at its first poll, as most are, sets no timer.
 async fn watch<T>(
     call: impl Future<Output = T>,
     ticker: &Ticker,
@@ -294,12 +298,30 @@ async fn watch<T>(
 ) -> Option<T> {
     let mut call = std::pin::pin!(call);
     let mut alarm = None;
-    std::future::poll_fn(|context| {
-        ticker.mark();
-        let polled = call.as_mut().poll(context);
-        ticket.leave();
-        if let Poll::Ready(result) = polled {
-            return Poll::Ready(Some(result));
+    let mut entering = None;
+    let ended = std::future::poll_fn(|context| {
+        let polled = if ticket.is_slow() {
+            let place = entering
+                .get_or_insert_with(|| Box::pin(ticket.enter()))
+                .as_mut()
+                .poll(context);
+            match place {
+                Poll::Ready(_place) => {
+                    entering = None;
+                    ticker.mark();
+                    Some(lane::aside(|| call.as_mut().poll(context)))
+                }
+                Poll::Pending => None,
+            }
+        } else {
+            ticker.mark();
+            Some(call.as_mut().poll(context))
+        };
+        match polled {
+            Some(Poll::Ready(result)) => return Poll::Ready(Some(result)),
+            // It has not begun: no instruction of it has run.
+            None if alarm.is_none() => return Poll::Pending,
+            Some(Poll::Pending) | None => {}
         }
         // From the first poll on, which a guest can only have stretched by a tick. Unconstrained: tokio
         // would put the alarm off for a task that used up its budget, as a guest can each time.
@@ -310,5 +332,9 @@ async fn watch<T>(
         });
         alarm.as_mut().poll(context).map(|()| None)
     })
-    .await
+    .await;
+    if ended.is_none() {
+        ticket.spin();
+    }
+    ended
 }

@@ -1,110 +1,300 @@
 //! The slow lane: a turn that has run past a few ticks goes on only while it holds the one place in it,
 //! so that spinning guests together take at most one core and leave the others to short turns.
 //!
-//! The place is held from the moment a guest goes on until the poll in which it does so ends, never
-//! across a wait: a guest that waits for a host call does not keep others out.
+//! The place is held while the turn is polled, never across a wait: a guest that waits for a host call
+//! does not keep others out. A poll in the lane lasts up to a tick, for which tokio hands the worker's
+//! other tasks to another thread: what the lane takes, it takes from the machine and not from whoever
+//! waits behind it.
+//!
+//! The few ticks outside are a credit, and a hundred turns at once must not draw it at once:
+//!
+//! | a turn goes to the lane | when |
+//! |---|---|
+//! | before it begins | the last turn of its component that ended had to go there, or as many as there are cores have run past a tick |
+//! | after two ticks | more turns of the engine than there are cores have run past a tick |
+//! | after [`QUICK_TICKS`] | always |
 
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Ticks after which a turn goes to the slow lane: a turn that computes for some milliseconds finishes
+/// before, and a spinner has lost its pace to the others after 30 ms.
+const QUICK_TICKS: u64 = 3;
+
+/// The same where many turns are long: one that was cut by a tick as it began has still run for one.
+const QUICK_TICKS_OF_MANY: u64 = 1;
 
 /// The lane of one engine.
 #[derive(Clone, Debug)]
-pub(crate) struct Lane(Arc<Semaphore>);
+pub(crate) struct Lane(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    place: Arc<Semaphore>,
+    cores: usize,
+    /// Turns that have run past a tick.
+    long: AtomicUsize,
+}
+
+/// How long the turns of one component are.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    lane: Lane,
+    /// Its turns that have run past a tick.
+    long: AtomicUsize,
+    /// Whether the last that ended was one for the lane.
+    spun: AtomicBool,
+}
+
+/// What one instance has of the lane. Its flags are the instance's own, and guard no other memory.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pace: Arc<Pace>,
+    /// Whether this turn goes on in the lane.
+    slow: AtomicBool,
+    /// Whether this turn is counted as long.
+    long: AtomicBool,
+    /// Whether this turn has used up its quick ticks.
+    spun: AtomicBool,
+}
 
 impl Lane {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(1)))
+        Self::of(thread::available_parallelism().map_or(1, usize::from))
     }
 
-    /// One instance's way into the lane.
-    pub(crate) fn ticket(&self) -> Arc<Ticket> {
-        Arc::new(Ticket {
-            lane: Arc::clone(&self.0),
-            inside: AtomicBool::new(false),
-            place: Mutex::new(None),
+    fn of(cores: usize) -> Self {
+        Self(Arc::new(Inner {
+            place: Arc::new(Semaphore::new(1)),
+            cores,
+            long: AtomicUsize::new(0),
+        }))
+    }
+
+    /// How long the turns of one more component are: not known yet.
+    pub(crate) fn pace(&self) -> Arc<Pace> {
+        Arc::new(Pace {
+            lane: self.clone(),
+            long: AtomicUsize::new(0),
+            spun: AtomicBool::new(false),
         })
     }
 }
 
-/// Holds the place while its instance has it.
-#[derive(Debug)]
-pub(crate) struct Ticket {
-    lane: Arc<Semaphore>,
-    inside: AtomicBool,
-    place: Mutex<Option<OwnedSemaphorePermit>>,
+impl Pace {
+    /// One instance's way into the lane.
+    pub(crate) fn ticket(self: &Arc<Self>) -> Arc<Ticket> {
+        Arc::new(Ticket {
+            pace: Arc::clone(self),
+            slow: AtomicBool::new(false),
+            long: AtomicBool::new(false),
+            spun: AtomicBool::new(false),
+        })
+    }
+
+    fn is_slow(&self) -> bool {
+        self.spun.load(Ordering::Relaxed) || self.long.load(Ordering::Relaxed) >= self.lane.0.cores
+    }
 }
 
 impl Ticket {
-    /// Lets others run, then waits for the place.
-    pub(crate) fn enter(self: &Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let ticket = Arc::clone(self);
-        Box::pin(async move {
-            tokio::task::yield_now().await;
-            // The semaphore is never closed; if it were, running on would be the harmless answer.
-            let place = Arc::clone(&ticket.lane).acquire_owned().await.ok();
-            *ticket.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
-            ticket.inside.store(true, Ordering::Relaxed);
-        })
+    /// A turn begins.
+    #[inline]
+    pub(crate) fn begin(&self) {
+        self.slow.store(self.pace.is_slow(), Ordering::Relaxed);
+        self.spun.store(false, Ordering::Relaxed);
     }
 
-    /// Gives the place back, if it is held. Called at the end of every poll of a turn, in the same task
-    /// as `enter`, so the flag needs no ordering.
-    #[inline]
-    pub(crate) fn leave(&self) {
-        if self.inside.load(Ordering::Relaxed) {
-            self.inside.store(false, Ordering::Relaxed);
-            self.place
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
+    /// The turn has run into its `ticks`-th tick.
+    pub(crate) fn tick(&self, ticks: u64) {
+        if !self.long.swap(true, Ordering::Relaxed) {
+            self.pace.long.fetch_add(1, Ordering::Relaxed);
+            self.pace.lane.0.long.fetch_add(1, Ordering::Relaxed);
         }
+        let Inner { cores, long, .. } = &*self.pace.lane.0;
+        if ticks > QUICK_TICKS {
+            self.spin();
+            self.slow.store(true, Ordering::Relaxed);
+        } else if ticks > QUICK_TICKS_OF_MANY && long.load(Ordering::Relaxed) > *cores {
+            self.slow.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The turn has run past its quick ticks, or past its deadline.
+    pub(crate) fn spin(&self) {
+        self.spun.store(true, Ordering::Relaxed);
+        self.pace.spun.store(true, Ordering::Relaxed);
+    }
+
+    /// The turn has come to its end by itself. A start says nothing of the turns that follow, so it only
+    /// [shortens](Self::shorten).
+    #[inline]
+    pub(crate) fn end(&self) {
+        self.shorten();
+        if !self.spun.load(Ordering::Relaxed) && self.pace.spun.load(Ordering::Relaxed) {
+            self.pace.spun.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the turn goes on in the lane.
+    #[inline]
+    pub(crate) fn is_slow(&self) -> bool {
+        self.slow.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the place, in the order of coming.
+    pub(crate) fn enter(
+        &self,
+    ) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send + use<> {
+        let place = Arc::clone(&self.pace.lane.0.place);
+        // It is never closed; if it were, running on would be the harmless answer.
+        async move { place.acquire_owned().await.ok() }
+    }
+
+    /// A turn, or a start, is over: it is counted as long no more.
+    #[inline]
+    pub(crate) fn shorten(&self) {
+        if self.long.swap(false, Ordering::Relaxed) {
+            self.pace.long.fetch_sub(1, Ordering::Relaxed);
+            self.pace.lane.0.long.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.shorten();
+    }
+}
+
+/// Runs what takes up to a tick. On a runtime of several threads, this worker's other tasks go on elsewhere.
+pub(crate) fn aside<T>(long: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(long),
+        _ => long(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::{Pin, pin};
     use std::task::{Context, Poll, Waker};
 
     use super::*;
 
-    /// Polls like a turn: the place goes back at the end of the poll, if that is asked for.
-    fn poll(entering: &mut Pin<Box<dyn Future<Output = ()> + Send>>) -> Poll<()> {
-        entering
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
+    fn poll<F: Future>(entering: Pin<&mut F>) -> Poll<F::Output> {
+        entering.poll(&mut Context::from_waker(Waker::noop()))
     }
 
-    #[tokio::test]
-    async fn one_at_a_time_is_in_the_lane_in_the_order_they_came() {
-        let lane = Lane::new();
-        let tickets: Vec<_> = (0..3).map(|_| lane.ticket()).collect();
-        let mut entering: Vec<_> = tickets.iter().map(|ticket| ticket.enter()).collect();
-        for entering in &mut entering {
-            // Others run first, even if the place is free.
-            assert!(poll(entering).is_pending());
+    fn begun(ticket: &Ticket) -> bool {
+        ticket.begin();
+        ticket.is_slow()
+    }
+
+    #[test]
+    fn one_at_a_time_is_in_the_lane_in_the_order_they_came() {
+        let pace = Lane::of(2).pace();
+        let tickets: Vec<_> = (0..3).map(|_| pace.ticket()).collect();
+        let mut first = pin!(tickets[0].enter());
+        let mut second = pin!(tickets[1].enter());
+        let mut third = Box::pin(tickets[2].enter());
+        let Poll::Ready(place) = poll(first.as_mut()) else {
+            panic!("the place is free")
+        };
+        assert!(poll(second.as_mut()).is_pending());
+        assert!(poll(third.as_mut()).is_pending());
+        drop(place);
+        assert!(poll(third.as_mut()).is_pending());
+        let Poll::Ready(place) = poll(second.as_mut()) else {
+            panic!("it is the second's turn")
+        };
+        // One that is given up on the way to it leaves it to the next.
+        drop(third);
+        drop(place);
+        assert!(poll(pin!(tickets[0].enter())).is_ready());
+    }
+
+    #[test]
+    fn a_turn_is_slow_when_its_quick_ticks_are_used_up() {
+        let ticket = Lane::of(2).pace().ticket();
+        assert!(!begun(&ticket));
+        for tick in 1..=QUICK_TICKS {
+            ticket.tick(tick);
+            assert!(!ticket.is_slow(), "{tick}");
         }
-        assert!(poll(&mut entering[0]).is_ready());
-        assert!(poll(&mut entering[1]).is_pending());
-        assert!(poll(&mut entering[2]).is_pending());
-        tickets[0].leave();
-        assert!(poll(&mut entering[2]).is_pending());
-        assert!(poll(&mut entering[1]).is_ready());
-        // One that is given up in the lane, or on the way to it, leaves it to the next.
-        tickets[1].leave();
-        drop(entering.remove(2));
-        assert!(lane.0.try_acquire().is_ok());
+        ticket.tick(QUICK_TICKS + 1);
+        assert!(ticket.is_slow());
     }
 
-    #[tokio::test]
-    async fn an_instance_that_is_gone_has_left_the_lane() {
-        let lane = Lane::new();
-        let ticket = lane.ticket();
-        ticket.enter().await;
-        assert!(lane.0.try_acquire().is_err());
-        drop(ticket);
-        assert!(lane.0.try_acquire().is_ok());
+    #[test]
+    fn a_component_that_spun_begins_in_the_lane_until_one_of_its_turns_is_short() {
+        let pace = Lane::of(2).pace();
+        for spun in [
+            |ticket: &Ticket| (1..=4).for_each(|tick| ticket.tick(tick)),
+            |ticket: &Ticket| ticket.spin(),
+        ] {
+            let spinner = pace.ticket();
+            spinner.begin();
+            spun(&spinner);
+            // Trapped, or answered in the end: it is all the same.
+            spinner.end();
+            drop(spinner);
+            let next = pace.ticket();
+            assert!(begun(&next));
+            next.end();
+            assert!(!begun(&next));
+        }
+    }
+
+    #[test]
+    fn with_a_long_turn_for_each_core_the_others_of_the_component_begin_in_the_lane() {
+        let lane = Lane::of(2);
+        let (pace, other) = (lane.pace(), lane.pace().ticket());
+        let (first, second, third) = (pace.ticket(), pace.ticket(), pace.ticket());
+        for ticket in [&first, &second] {
+            assert!(!begun(ticket));
+            ticket.tick(1);
+        }
+        assert!(begun(&third));
+        assert!(
+            !begun(&other),
+            "another component has nothing to do with it"
+        );
+        // Also one that is cut off is long no more.
+        drop(second);
+        assert!(!begun(&third));
+        first.end();
+        assert_eq!(lane.0.long.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn where_many_turns_are_long_each_has_but_one_whole_tick() {
+        let lane = Lane::of(2);
+        let tickets: Vec<_> = (0..3).map(|_| lane.pace().ticket()).collect();
+        for ticket in &tickets {
+            assert!(!begun(ticket));
+            ticket.tick(1);
+            assert!(!ticket.is_slow());
+        }
+        tickets[0].tick(2);
+        assert!(tickets[0].is_slow());
+        tickets[0].end();
+        tickets[1].tick(2);
+        assert!(!tickets[1].is_slow(), "two are not many");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn whoever_waits_behind_a_poll_in_the_lane_goes_on_meanwhile() {
+        let (done, is_done) = std::sync::mpsc::channel();
+        let lane = tokio::spawn(async move {
+            // The only worker there is has it in hand.
+            tokio::spawn(async move { done.send(()) });
+            aside(|| is_done.recv())
+        });
+        assert_eq!(lane.await.unwrap(), Ok(()));
     }
 }

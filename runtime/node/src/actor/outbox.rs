@@ -83,7 +83,7 @@ impl TurnOutbox {
             "event {id} on `{topic}` is a dead letter: {error}"
         );
         let envelope = Envelope::new(topic, event)
-            .after_hops(self.hops + 1)
+            .after_hops(self.hops.saturating_add(1))
             .holding(settlement);
         let bus = &self.actor.bus;
         self.actor
@@ -113,7 +113,7 @@ impl Outbox for TurnOutbox {
     }
 
     fn commit(mut self: Box<Self>) {
-        let hops = self.hops + 1;
+        let hops = self.hops.saturating_add(1); // without `max_hops` they may be any number
         for published in std::mem::take(&mut self.published) {
             let settlement = self.settlement.clone();
             match published {

@@ -1,0 +1,149 @@
+//! Rows 4 and 5: what a guest takes of the host's memory.
+
+use whirlwind_tests::{Bed, full, guest};
+
+use crate::meter::{self, Bytes};
+use crate::rig;
+
+#[test]
+fn row_04_memory_bombs_leave_the_host_as_large_as_it_was() {
+    let Some(bad) = guest("misbehave") else {
+        return;
+    };
+    // A letter is kept, and counts as memory of the host: so each event is many bombs.
+    let (tries, rounds) = full((3, 1), (10, 10));
+    let manifest = format!(
+        r#"
+        manifest = 1
+        [actor.bomber]
+        component = {bad:?}
+        instances = 100
+        subscribe = ["do"]
+        limits    = {{ memory = "8MiB", deadline = "1m" }}
+        retry     = {{ max_deliver = {tries}, backoff = {{ min = "0s", max = "0s" }} }}
+        [topic.do]
+        dead_letter = "dead"
+        "#
+    );
+    rig::alone(async {
+        let bed = Bed::unlogged(&manifest).await;
+        let mut dead = bed.watch("dead");
+        let mut round = async || {
+            for _ in 0..100 {
+                bed.publish("do", "eat").await;
+            }
+            dead.texts(100).await;
+        };
+        round().await;
+        meter::settled().await;
+        let before = meter::begin_peak();
+        for _ in 0..rounds {
+            round().await;
+        }
+        let (after, peak) = (meter::settled().await, meter::peak());
+        let bombs = rounds * tries * 100;
+        bed.node.stop().await;
+        let part = bed.part("bomber").await;
+        // The first round is not among them.
+        assert_eq!(part.failed, Some((bombs + tries * 100) as u64));
+        let letters = bed.node.dead_letters();
+        assert_eq!(letters.len(), 100 + rounds * 100);
+        let words = "ran out of memory: its limit is 8 MiB";
+        assert!(letters.iter().all(|letter| letter.error.starts_with(words)));
+        let growth = after.over(before);
+        println!(
+            "row 4: {bombs} bombs of 8 MiB over 100 instances: host {before} before, {peak} at most, {after} after, growth {:.1} %",
+            growth.share_of(before)
+        );
+        // The small run's own noise is larger than its share.
+        let most = full(Bytes(32 << 20), Bytes(before.0 / 20));
+        assert!(growth <= most, "{growth} of {before}");
+    });
+}
+
+/// A command, how many bytes of its own memory the guest has it use, and what becomes of it: words of its dead letter, or of its
+/// answer. The largest of each kind that is let through takes more of the host than those that are not.
+const CALLS: [(&str, u64, &str); 9] = [
+    (
+        "elements 1000000",
+        40_000_000,
+        "passed more than 24 MiB to the host in one call",
+    ),
+    ("elements 490000", 19_600_000, "elements"),
+    (
+        "hostcall 1000",
+        64 << 10,
+        "passed more than 24 MiB to the host in one call",
+    ),
+    ("hostcall 380", 64 << 10, "refused: "),
+    (
+        "handles",
+        0,
+        "held more than 4096 handles of the host at once",
+    ),
+    ("random", 0, "was stopped by its host: "),
+    (
+        "publish 1000000",
+        0,
+        "held more than 32 MiB of messages and publishes on the host",
+    ),
+    ("huge 20000000", 20_000_000, "refused: "),
+    (
+        "huge 30000000",
+        30_000_000,
+        "passed more than 24 MiB to the host in one call",
+    ),
+];
+
+#[test]
+fn row_05_no_call_to_the_host_makes_it_grow_by_64_mib() {
+    const MOST: Bytes = Bytes(64 << 20);
+    let Some(bad) = guest("misbehave") else {
+        return;
+    };
+    let manifest = format!(
+        r#"
+        manifest = 1
+        [actor.greedy]
+        component = {bad:?}
+        subscribe = ["do"]
+        publish   = ["answers"]
+        retry     = {{ max_deliver = 1 }}
+        limits    = {{ deadline = "1m" }}
+        [topic.do]
+        dead_letter = "dead"
+        "#
+    );
+    rig::alone(async {
+        let bed = Bed::unlogged(&manifest).await;
+        let (mut answers, mut dead) = (bed.watch("answers"), bed.watch("dead"));
+        bed.publish("do", "hello").await;
+        assert_eq!(answers.text().await, "hello");
+        let base = meter::resident();
+        let mut worst = (Bytes(0), "");
+        for _ in 0..full(1, 20) {
+            for (command, own, words) in CALLS {
+                meter::settled().await;
+                meter::begin_peak();
+                bed.publish("do", command).await;
+                let said = tokio::select! {
+                    answer = answers.text() => answer,
+                    _ = dead.text() => bed.node.dead_letters().pop().unwrap().error,
+                };
+                let grown = meter::peak().over(base).over(Bytes(own));
+                assert!(said.starts_with(words), "{command}: {said}");
+                assert!(grown < MOST, "{command}: {grown}");
+                if grown > worst.0 {
+                    worst = (grown, command);
+                }
+            }
+        }
+        bed.node.stop().await;
+        println!(
+            "row 5: {} kinds of calls: host peak +{} at most (`{}`), its limit +{MOST}",
+            CALLS.len(),
+            worst.0,
+            worst.1
+        );
+    });
+}
