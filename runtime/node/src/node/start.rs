@@ -23,7 +23,7 @@ use whirlwind_provider_api::Bucket;
 use whirlwind_supervision::{Report, ReportEvent, Reporter, Supervisor};
 
 use super::{End, Inner, Node};
-use crate::actor::Actor;
+use crate::actor::{Actor, Changes};
 use crate::app::{self, App, MissingComponent};
 use crate::control::{self, ControlError, Socket};
 use crate::manifest;
@@ -179,6 +179,8 @@ impl Builder {
             bus,
             actors,
             providers,
+            engine,
+            sizes: std::sync::Mutex::default(),
             tree: SetOnce::new(),
             stopping: CancellationToken::new(),
             publishing: TaskTracker::new(),
@@ -268,8 +270,18 @@ pub(crate) fn make_data_dir(path: &Path) -> Result<(), StartError> {
         })
 }
 
-/// An engine for the components of `app`, with a pool as large as its instances per message need.
+/// An engine for the components of `app`.
 pub(crate) fn engine(app: &App, data_dir: &Path) -> Result<Engine, EngineError> {
+    Engine::new(EngineConfig {
+        cache: Some(data_dir.join(COMPILED)),
+        pool: pool(app),
+        ..EngineConfig::default()
+    })
+}
+
+/// A pool as large as the instances per message of `app` need, and one place more, in which a component is tried before it
+/// takes the place of another. It cannot grow later.
+pub(crate) fn pool(app: &App) -> Pool {
     let per_message = app
         .actors
         .values()
@@ -280,15 +292,11 @@ pub(crate) fn engine(app: &App, data_dir: &Path) -> Result<Engine, EngineError> 
         instances = instances.saturating_add(actor.instances);
         memory = memory.max(actor.limits.memory);
     }
-    pool.instances = pool.instances.max(instances);
+    pool.instances = pool.instances.max(instances.saturating_add(1));
     pool.memory = pool
         .memory
         .max(usize::try_from(memory).unwrap_or(usize::MAX));
-    Engine::new(EngineConfig {
-        cache: Some(data_dir.join(COMPILED)),
-        pool,
-        ..EngineConfig::default()
-    })
+    pool
 }
 
 /// The components of all actors, by actor, or all that is wrong with them.
@@ -330,6 +338,25 @@ pub(crate) async fn load(
         true => Ok(components),
         false => Err(errors),
     }
+}
+
+/// The component in `file` for one actor, as a start would load it.
+pub(crate) async fn load_one(
+    app: &App,
+    engine: &Engine,
+    providers: &[Arc<Provider>],
+    actor: &app::Actor,
+    file: PathBuf,
+) -> Result<Component, ComponentError> {
+    let slow: Arc<dyn Fn(Progress) + Send + Sync> = Arc::new(|progress| {
+        if let Progress::Compiling { actor } = progress {
+            tracing::info!(actor, "compiling its new component");
+        }
+    });
+    let settings = settings(app, actor, providers, &slow);
+    Component::load(engine, &actor.name, file.clone(), settings)
+        .await
+        .map_err(|error| ComponentError::Unfit { path: file, error })
 }
 
 /// What a component is given: what the manifest says, and nothing else.
@@ -414,7 +441,7 @@ fn actors(
         };
         let actor = Actor {
             source: format!("/{}/{}", app.name, spec.name),
-            component,
+            changes: Changes::new(spec.instances, component),
             bus: Arc::clone(bus),
             inbox: inbox(bus, spec),
             backoff: parents
