@@ -23,5 +23,7 @@ mod fake_node;
 mod finding;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/live.rs"]
+mod live;
 #[path = "cli/story.rs"]
 mod story;

@@ -7,6 +7,7 @@ mod harm;
 mod isolation;
 mod keyvalue;
 mod life;
+mod live;
 mod mailbox;
 mod pingpong;
 mod poison;

@@ -58,7 +58,7 @@ impl Node {
     }
 
     /// Harms `actor`, to see it heal: its instances end in mid-call, and the end is charged to the supervisor above, which does
-    /// what its strategy says. Events in hand are handled again, their attempt as it was. Returns when the kill is on its way.
+    /// what its strategy says. Events in hand are handled again, their attempt as it was. Returns when the instances have ended.
     ///
     /// # Errors
     /// [`ChangeError`]: one that is down cannot be harmed.
@@ -67,7 +67,7 @@ impl Node {
         let above = self.above(&actor).await?;
         let name = actor.name();
         let family = above.status().await.children;
-        match family.iter().find(|child| child.id == *name) {
+        let up = match family.iter().find(|child| child.id == *name) {
             None => return Err(gone(&actor)),
             Some(child) if matches!(child.state, State::Restarting | State::Stopped) => {
                 return Err(ChangeError::Down {
@@ -75,10 +75,17 @@ impl Node {
                     state: child.state.as_str(),
                 });
             }
-            Some(_) => {}
-        }
+            Some(child) => child.state == State::Running,
+        };
+        let running = match up {
+            true => actor.changes.running().await,
+            false => None, // it has yet to start, and would answer then
+        };
         let killed = above.kill_child(name).await;
         killed.map_err(|error| self.refused(&actor, &above, error))?;
+        if let Some(running) = running {
+            running.ended().await;
+        }
         Ok(changed(&actor))
     }
 
@@ -175,6 +182,11 @@ impl Node {
         match above.restart_child(actor.name()).await {
             // Its group was restarted meanwhile, and it with it.
             Ok(()) | Err(ChildError::Running(_)) => Ok(changed(actor)),
+            Err(ChildError::Restarting(_)) => Err(ChangeError::Away {
+                actor: actor.name().to_string(),
+                supervisor: above.id().to_owned(),
+                state: "restarting it",
+            }),
             Err(error) => Err(refused(error)),
         }
     }
@@ -294,7 +306,7 @@ impl Node {
             },
             error => ChangeError::NotStarted {
                 actor: actor.name().to_string(),
-                error: reason(error),
+                error: format!("{}; it stays down until it is restarted", reason(error)),
             },
         }
     }
