@@ -8,6 +8,7 @@ mod isolation;
 mod keyvalue;
 mod life;
 mod live;
+mod live_starts;
 mod mailbox;
 mod pingpong;
 mod poison;

@@ -68,7 +68,8 @@ fn answer(changed: Result<Changed, ChangeError>) -> Result<Response, Fault> {
         | ChangeError::Down { .. }
         | ChangeError::Away { .. }
         | ChangeError::NotStarted { .. }
-        | ChangeError::PutBack { .. } => Fault::conflict(error),
+        | ChangeError::PutBack { .. }
+        | ChangeError::Neither { .. } => Fault::conflict(error),
         ChangeError::Component(_) | ChangeError::NoInstance { .. } => Fault::unfit(error),
         ChangeError::Stopping => Fault::unavailable(error),
     })

@@ -211,10 +211,10 @@ impl Node {
                 Err(ChildError::Stopping) => return self.not_stopping().map(|()| changed(actor)),
                 Err(error) => {
                     actor.changes.replace_component(old);
-                    put_back(&running, slot).await;
-                    return Err(ChangeError::PutBack {
-                        actor: actor.name().to_string(),
-                        error: reason(error),
+                    let (actor, error) = (actor.name().to_string(), reason(error));
+                    return Err(match put_back(&running, slot).await {
+                        Ok(()) => ChangeError::PutBack { actor, error },
+                        Err(_) => ChangeError::Neither { actor, error },
                     });
                 }
             }
@@ -319,7 +319,7 @@ async fn renew(running: &SupervisorRef, slot: usize) -> Result<(), ChildError> {
 }
 
 /// Instances of the component as it was, after the one in slot `empty` did not start.
-async fn put_back(running: &SupervisorRef, empty: usize) {
+async fn put_back(running: &SupervisorRef, empty: usize) -> Result<(), ChildError> {
     let mut started = running.start_slot().await.map(drop);
     for slot in 0..empty {
         if started.is_ok() {
@@ -330,6 +330,7 @@ async fn put_back(running: &SupervisorRef, empty: usize) {
         // The actor ends with them, and its supervisor does what it does at any other failure.
         running.kill();
     }
+    started
 }
 
 fn changed(actor: &Actor) -> Changed {

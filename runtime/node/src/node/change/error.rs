@@ -92,6 +92,16 @@ pub enum ChangeError {
         /// What the instance says.
         error: String,
     },
+    /// Nor did the old one.
+    #[error(
+        "the new component of actor `{actor}` did not start, nor did the old one again: {error}; its supervisor starts the actor anew with the old one"
+    )]
+    Neither {
+        /// The actor.
+        actor: String,
+        /// What the instance of the new one says.
+        error: String,
+    },
     /// The node is stopping.
     #[error("the node is stopping, and nothing of it can be changed")]
     Stopping,
