@@ -33,7 +33,7 @@ run "whirlwind kill intake; sleep 1"
 run whirlwind tree
 echo
 run "whirlwind kill intake; sleep 1; whirlwind kill intake; sleep 4; whirlwind kill intake"
-run whirlwind tree
+run whirlwind --node . tree
 wait
 echo
 cat "$node"
