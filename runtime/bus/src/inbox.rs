@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future as _, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::left::Left;
 use crate::mailbox::Shared;
 use crate::{Bus, Envelope, Reason, Stats};
 
@@ -17,6 +18,8 @@ use crate::{Bus, Envelope, Reason, Stats};
 pub struct Inbox {
     shared: Arc<Shared>,
     slots: Arc<Mutex<HashMap<usize, Slot>>>,
+    /// What workers left that do not come again.
+    left: Arc<Left>,
 }
 
 /// What a worker's place at the inbox holds while nobody, or somebody, reads.
@@ -26,15 +29,16 @@ enum Slot {
 }
 
 /// An envelope taken from the queue and not yet ended.
-struct InHand {
-    envelope: Envelope,
-    not_before: Option<Instant>,
+pub(crate) struct InHand {
+    pub(crate) envelope: Envelope,
+    pub(crate) not_before: Option<Instant>,
 }
 
 /// One incarnation's right to read, one event at a time.
 ///
 /// A lease that is dropped with an event in hand leaves it in its worker's slot, and the next lease of that slot reads it
 /// first: a queue cannot push to its front. A task that is aborted in mid-call therefore loses nothing and raises no attempt.
+/// Where no next lease of that slot will come ([`Inbox::workers`]), the leases of the others read it before the queue.
 pub struct Lease {
     inbox: Inbox,
     worker: usize,
@@ -56,6 +60,7 @@ impl Inbox {
         Self {
             shared,
             slots: Arc::default(),
+            left: Arc::default(),
         }
     }
 
@@ -86,6 +91,23 @@ impl Inbox {
             worker,
             in_hand,
         })
+    }
+
+    /// Says how many workers there are: numbers 0 to `workers` - 1; as many as ask for a lease until this is called. What the
+    /// others hold, or leave later, goes to these before what lies in the queue, with its attempt and its time to wait.
+    pub fn workers(&self, workers: usize) {
+        let mut slots = self.slots();
+        self.left.set_workers(workers);
+        let mut gone: Vec<usize> = slots.keys().copied().filter(|at| *at >= workers).collect();
+        gone.sort_unstable();
+        for worker in gone {
+            match slots.remove(&worker) {
+                Some(Slot::Left(in_hand)) => self.left.push(in_hand),
+                // It leaves what it has when it ends.
+                Some(Slot::Leased) => drop(slots.insert(worker, Slot::Leased)),
+                None => {}
+            }
+        }
     }
 
     /// Ends an event that this mailbox's owner published and that may go no further: a dead letter, counted as the owner's.
@@ -153,19 +175,40 @@ impl Lease {
     }
 
     async fn receive(&self) -> InHand {
-        let shared = &self.inbox.shared;
-        let received = match shared.receiver.try_recv() {
-            Ok(envelope) => Ok(envelope),
+        if let Some(left) = self.inbox.left.take() {
+            return left;
+        }
+        match self.inbox.shared.receiver.try_recv() {
+            Ok(envelope) => self.took(envelope),
             Err(_) => self.wait().await,
-        };
-        let Ok(envelope) = received else {
-            // The queue closes only with the last `Shared`, one of which is ours.
-            return std::future::pending().await;
-        };
-        shared.release(envelope.size());
+        }
+    }
+
+    fn took(&self, envelope: Envelope) -> InHand {
+        self.inbox.shared.release(envelope.size());
         InHand {
             envelope,
             not_before: None,
+        }
+    }
+
+    /// Waits for what somebody leaves, or for an event in the queue.
+    async fn wait(&self) -> InHand {
+        loop {
+            let mut more = pin!(self.inbox.left.more());
+            more.as_mut().enable();
+            if let Some(left) = self.inbox.left.take() {
+                return left;
+            }
+            tokio::select! {
+                biased;
+                () = more => {}
+                received = self.wait_in_queue() => return match received {
+                    Ok(envelope) => self.took(envelope),
+                    // The queue closes only with the last `Shared`, one of which is ours.
+                    Err(_) => std::future::pending().await,
+                },
+            }
         }
     }
 }
@@ -174,7 +217,7 @@ impl Lease {
     /// Waits for an event with a fresh future at each poll. One that is polled again after somebody else took what it was woken for
     /// (an overflow that drops the oldest, another instance) goes back to sleep without looking at the queue once more; the first
     /// poll of a fresh one looks and registers under one lock.
-    async fn wait(&self) -> Result<Envelope, flume::RecvError> {
+    async fn wait_in_queue(&self) -> Result<Envelope, flume::RecvError> {
         let mut waiting = None;
         poll_fn(|context| {
             waiting = None;
@@ -188,9 +231,13 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let mut slots = self.inbox.slots();
         match self.in_hand.take() {
-            Some(in_hand) => slots.insert(self.worker, Slot::Left(in_hand)),
-            None => slots.remove(&self.worker),
-        };
+            Some(in_hand) if self.inbox.left.inherits(self.worker) => {
+                slots.remove(&self.worker);
+                self.inbox.left.push(in_hand);
+            }
+            Some(in_hand) => drop(slots.insert(self.worker, Slot::Left(in_hand))),
+            None => drop(slots.remove(&self.worker)),
+        }
     }
 }
 

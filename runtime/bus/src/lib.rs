@@ -10,6 +10,7 @@
 //! | [`envelope`](Envelope) | what lies in a mailbox |
 //! | [`mailbox`](Mailbox) | the sending end, [`Capacity`], [`Overflow`] |
 //! | [`inbox`](Inbox) | the receiving end and the [`Lease`] of one incarnation |
+//! | `left` | what workers left that do not come again |
 //! | [`settlement`](Settlement) | the counted acknowledgement token of a door |
 //! | [`dead_letters`](DeadLetters) | events that could not be handled, with their cause |
 //! | [`rules`](TopicRules) | what holds for single topics: size limit, dead-letter topic |
@@ -21,6 +22,7 @@ mod bus;
 mod dead_letters;
 mod envelope;
 mod inbox;
+mod left;
 mod load;
 mod mailbox;
 mod rules;

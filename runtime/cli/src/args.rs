@@ -68,6 +68,30 @@ pub(crate) enum Verb {
     /// Looks into a bucket
     #[command(subcommand)]
     Kv(Kv),
+    /// Gives an actor more or fewer instances
+    Scale {
+        /// The actor, and how many instances it is to have
+        #[arg(value_name = "ACTOR=N", value_parser = scaling)]
+        scaling: Scaling,
+    },
+    /// Stops an actor in good order and starts it again
+    Restart {
+        /// The actor
+        actor: String,
+    },
+    /// Ends an actor's instances in mid-call, to see it heal
+    Kill {
+        /// The actor
+        actor: String,
+    },
+    /// Puts a new component behind an actor's mailbox
+    Reload {
+        /// The actor
+        actor: String,
+        /// The component's file [default: the manifest's, as it is now]
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
     /// Stops the node once its mailboxes are empty
     Stop,
     /// Prints a completion script for a shell
@@ -238,6 +262,13 @@ pub(crate) struct Publication {
     pub(crate) data: String,
 }
 
+/// How many instances an actor is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scaling {
+    pub(crate) actor: String,
+    pub(crate) instances: u32,
+}
+
 /// Events a second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rate(pub(crate) f64);
@@ -247,6 +278,9 @@ impl Verb {
     fn asks_a_node(&self) -> bool {
         match self {
             Self::Pub(_) | Self::Sub(_) | Self::Ps | Self::Tree | Self::Kv(_) | Self::Stop => true,
+            Self::Scale { .. } | Self::Restart { .. } | Self::Kill { .. } | Self::Reload { .. } => {
+                true
+            }
             Self::Up(_) | Self::Build(_) | Self::Check(_) | Self::Completions { .. } => false,
         }
     }
@@ -262,6 +296,9 @@ impl Verb {
             | Self::Tree
             | Self::Kv(Kv::List { .. }) => true,
             Self::Build(_) | Self::Kv(_) | Self::Stop | Self::Completions { .. } => false,
+            Self::Scale { .. } | Self::Restart { .. } | Self::Kill { .. } | Self::Reload { .. } => {
+                false
+            }
         }
     }
 
@@ -278,6 +315,10 @@ impl Verb {
             Self::Kv(Kv::Set { .. }) => "kv set",
             Self::Kv(Kv::List { .. }) => "kv list",
             Self::Kv(Kv::Delete { .. }) => "kv delete",
+            Self::Scale { .. } => "scale",
+            Self::Restart { .. } => "restart",
+            Self::Kill { .. } => "kill",
+            Self::Reload { .. } => "reload",
             Self::Stop => "stop",
             Self::Completions { .. } => "completions",
         }
@@ -379,6 +420,15 @@ fn pair(text: &str, shape: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(format!("write {shape}")),
+    }
+}
+
+fn scaling(text: &str) -> Result<Scaling, String> {
+    let (actor, instances) = pair(text, "ACTOR=N, such as pingpong=4")?;
+    match instances.parse() {
+        Ok(0) => Err("an actor has at least 1 instance".to_owned()),
+        Ok(instances) => Ok(Scaling { actor, instances }),
+        Err(_) => Err(format!("`{instances}` is no number of instances")),
     }
 }
 

@@ -22,6 +22,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
+use whirlwind::Changed;
 use whirlwind::control::{Accepted, ErrorBody};
 
 use crate::args::Global;
@@ -102,6 +103,16 @@ impl Client {
         self.answer(Method::DELETE, path, None, Bytes::new())
             .await
             .map(drop)
+    }
+
+    /// Changes an actor: `POST` to its `change`. The answer is waited for as long as it takes: an event in hand is finished
+    /// first, and how long that may take is the manifest's to say.
+    pub(crate) async fn change(&mut self, actor: &str, change: &str) -> Result<Changed, Failure> {
+        let path = format!("/v1/actors/{}/{change}", encoded(actor));
+        let response = self.begin(Method::POST, &path, None, Bytes::new()).await?;
+        let body = response.into_body().collect().await;
+        let body = body.map_err(|error| broken(&self.socket, &error))?;
+        self.read(&body.to_bytes())
     }
 
     /// A request whose answer is a stream; it takes the connection.
@@ -190,6 +201,10 @@ impl Client {
 /// What the node said when it refused.
 fn refusal(status: StatusCode, body: &[u8]) -> Failure {
     match serde_json::from_slice::<ErrorBody>(body) {
+        Ok(refusal) if status == StatusCode::UNPROCESSABLE_ENTITY => {
+            let lines: Vec<_> = refusal.error.lines().map(printable).collect();
+            Failure::new(Exit::Component, lines.join("\n"))
+        }
         Ok(refusal) => Failure::failed(printable(&refusal.error)),
         Err(_) => Failure::failed(format!("the node answered {status}")),
     }

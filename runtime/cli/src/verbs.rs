@@ -3,9 +3,13 @@
 mod build;
 mod check;
 mod completions;
+mod kill;
 mod kv;
 mod ps;
 mod publish;
+mod reload;
+mod restart;
+mod scale;
 mod stop;
 mod sub;
 mod tree;
@@ -33,6 +37,10 @@ pub(crate) async fn run(args: Args, progress: &Progress) -> Ended {
         Verb::Ps => ps::run(&global).await,
         Verb::Tree => tree::run(&global).await,
         Verb::Kv(kv) => kv::run(&global, kv).await,
+        Verb::Scale { scaling } => scale::run(&global, &scaling).await,
+        Verb::Restart { actor } => restart::run(&global, &actor).await,
+        Verb::Kill { actor } => kill::run(&global, &actor).await,
+        Verb::Reload { actor, file } => reload::run(&global, &actor, file).await,
         Verb::Stop => stop::run(&global).await,
         Verb::Completions { shell } => completions::run(shell),
     }
@@ -72,6 +80,14 @@ fn gave_up(words: &str) -> Failure {
 fn printable_lines(text: &str) -> String {
     let lines: Vec<_> = text.lines().map(printable).collect();
     lines.join("\n")
+}
+
+/// How many instances, in words.
+fn instances(number: u32) -> String {
+    match number {
+        1 => "1 instance".to_owned(),
+        more => format!("{more} instances"),
+    }
 }
 
 /// A time as a person reads it.

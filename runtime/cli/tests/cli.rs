@@ -25,6 +25,8 @@ mod finding;
 mod help;
 #[path = "cli/hostile.rs"]
 mod hostile;
+#[path = "cli/live.rs"]
+mod live;
 #[path = "cli/secrets.rs"]
 mod secrets;
 #[path = "cli/story.rs"]

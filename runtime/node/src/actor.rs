@@ -3,18 +3,20 @@
 //! What must outlive a crash (mailbox, compiled component, counters) is the [`Actor`], which the app holds. What crashes and
 //! comes again is below it: the [`ComponentActor`] in the tree, and under that one [`worker`] for each instance.
 
+mod changes;
 mod component_actor;
 mod identity;
 mod outbox;
 mod worker;
 
+pub(crate) use changes::Changes;
 pub(crate) use component_actor::ComponentActor;
+pub(crate) use worker::instance_of;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use whirlwind_bus::{Bus, Inbox};
-use whirlwind_component::Component;
 
 use crate::app;
 
@@ -24,7 +26,8 @@ pub(crate) struct Actor {
     pub(crate) spec: app::Actor,
     /// `/<app>/<actor>`: the source of the events it publishes.
     pub(crate) source: String,
-    pub(crate) component: Component,
+    /// How many instances it should have, of which component.
+    pub(crate) changes: Changes,
     pub(crate) bus: Arc<Bus>,
     pub(crate) inbox: Inbox,
     /// The pause before an instance is made again, from the supervisor it stands under.

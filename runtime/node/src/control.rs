@@ -1,5 +1,6 @@
 //! The control API: HTTP with JSON on a unix socket, as docs/control.md describes it.
 
+mod actors;
 mod answer;
 mod buckets;
 mod events;
@@ -94,6 +95,10 @@ fn router(node: Node) -> Router {
         .route("/v1/parts", get(parts))
         .route("/v1/tree", get(tree))
         .route("/v1/stop", post(stop))
+        .route("/v1/actors/{name}/scale", post(actors::scale))
+        .route("/v1/actors/{name}/restart", post(actors::restart))
+        .route("/v1/actors/{name}/kill", post(actors::kill))
+        .route("/v1/actors/{name}/reload", post(actors::reload))
         .route("/v1/events", get(events::watch).post(events::publish))
         .route("/v1/kv/{provider}/{bucket}", get(buckets::keys))
         .route(

@@ -30,7 +30,7 @@
 //! |---|---|
 //! | [`manifest`] | the manifest as written |
 //! | [`app`] | the same as meant: checked, defaults filled in |
-//! | [`node`](Node) | a running app: publish, subscribe, inspect, stop |
+//! | [`node`](Node) | a running app: publish, subscribe, inspect, change, stop |
 //! | `tree` | the supervision tree: providers, actors, doors |
 //! | `actor` | a component as an actor: its worker loop, its outbox |
 //! | `provider` | key-value stores, up or down, and the links to them |
@@ -41,7 +41,7 @@
 //! | [`guarantee`](Guarantee) | what an event gets that an actor accepted |
 //!
 //! Errors say what was wrong, where, and what to do: [`ManifestError`] before anything runs, [`StartError`] until all is up,
-//! [`PublishError`] for one event. An [`End`] is not an error. This crate knows nothing of terminals and command lines.
+//! [`PublishError`] for one event, [`ChangeError`] for a change of what runs. An [`End`] is not an error. This crate knows nothing of terminals and command lines.
 
 mod actor;
 pub mod app;
@@ -60,7 +60,8 @@ pub use check::{Check, CheckedActor, check};
 pub use guarantee::Guarantee;
 pub use manifest::{Manifest, ManifestError};
 pub use node::{
-    Builder, ComponentError, DATA_DIR, End, Node, Progress, PublishError, Published, StartError,
+    Builder, ChangeError, Changed, ComponentError, DATA_DIR, End, Node, Progress, PublishError,
+    Published, StartError,
 };
 pub use part::{Part, PartKind, PartState, TreeKind, TreeNode};
 pub use subscription::{Seen, Subscription};

@@ -1,8 +1,10 @@
 //! A running app.
 
+mod change;
 pub(crate) mod data_dir;
 pub(crate) mod start;
 
+pub use change::{ChangeError, Changed};
 pub use data_dir::DATA_DIR;
 pub use start::{Builder, ComponentError, Progress, StartError};
 
@@ -18,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use whirlwind_bus::{Bus, DeadLetter, Delivery, Envelope, Refusal};
+use whirlwind_component::Engine;
 use whirlwind_event::{Event, Topic, TopicFilter};
 use whirlwind_provider_api::{Error as KeyValueError, KeyValue};
 use whirlwind_supervision::{ExitReason, SupervisorRef};
@@ -44,6 +47,9 @@ pub(crate) struct Inner {
     bus: Arc<Bus>,
     actors: BTreeMap<String, Arc<Actor>>,
     providers: Vec<Arc<Provider>>,
+    engine: Engine,
+    /// Held while the numbers of instances are added up and one of them is set.
+    sizes: std::sync::Mutex<()>,
     control: Option<std::path::PathBuf>,
     /// Set when every part has started.
     tree: SetOnce<SupervisorRef>,

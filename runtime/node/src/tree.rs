@@ -92,6 +92,22 @@ pub(crate) fn parents(root: &app::Supervisor) -> BTreeMap<&str, &app::Supervisor
     found
 }
 
+/// The supervisors from the root to `actor`, by name; none if it is no actor of this tree.
+pub(crate) fn path<'a>(root: &'a app::Supervisor, actor: &str) -> Option<Vec<&'a str>> {
+    for child in &root.children {
+        let below = match child {
+            Child::Actor(name) if name == actor => Some(Vec::new()),
+            Child::Actor(_) => None,
+            Child::Supervisor(below) => path(below, actor),
+        };
+        if let Some(mut below) = below {
+            below.insert(0, root.name.as_str());
+            return Some(below);
+        }
+    }
+    None
+}
+
 pub(crate) fn strategy(strategy: manifest::Strategy) -> Strategy {
     match strategy {
         manifest::Strategy::OneForOne => Strategy::OneForOne,

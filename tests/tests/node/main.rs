@@ -8,6 +8,8 @@ mod harm;
 mod isolation;
 mod keyvalue;
 mod life;
+mod live;
+mod live_starts;
 mod mailbox;
 mod many;
 mod pingpong;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::bed::run;
 
-const VERBS: [&[&str]; 14] = [
+const VERBS: [&[&str]; 18] = [
     &["up"],
     &["build"],
     &["check"],
@@ -17,6 +17,10 @@ const VERBS: [&[&str]; 14] = [
     &["kv", "set"],
     &["kv", "list"],
     &["kv", "delete"],
+    &["scale"],
+    &["restart"],
+    &["kill"],
+    &["reload"],
     &["stop"],
     &["completions"],
 ];

@@ -24,6 +24,9 @@ pub(crate) struct ComponentActor {
 /// Asks for the instances, as the tree shows them.
 struct Instances;
 
+/// Asks for the supervisor of the instances. Answered when all that should be there have started.
+pub(super) struct Running;
+
 impl ComponentActor {
     /// The child of the tree for `actor`.
     pub(crate) fn child(actor: &Arc<Actor>) -> ChildSpec {
@@ -62,16 +65,15 @@ impl KameoActor for ComponentActor {
     type Error = StartError;
 
     async fn on_start(actor: Arc<Actor>, actor_ref: ActorRef<Self>) -> Result<Self, StartError> {
+        actor.changes.came_up(&actor_ref);
         let instances =
             Supervisor::start_linked(Self::spec(&actor), reporter(&actor), &actor_ref).await?;
-        for _ in 0..actor.spec.instances {
-            if let Err(error) = instances.start_slot().await {
-                instances.stop().await;
-                return Err(match error {
-                    ChildError::Start { error, .. } => error,
-                    other => StartError::failed(other),
-                });
-            }
+        if let Err(error) = actor.resize(&instances).await {
+            instances.stop().await;
+            return Err(match error {
+                ChildError::Start { error, .. } => error,
+                other => StartError::failed(other),
+            });
         }
         Ok(Self { instances })
     }
@@ -108,6 +110,14 @@ impl Message<Instances> for ComponentActor {
 
     async fn handle(&mut self, _: Instances, _: &mut Context<Self, Self::Reply>) -> Vec<Status> {
         self.instances.status().await.children
+    }
+}
+
+impl Message<Running> for ComponentActor {
+    type Reply = Option<SupervisorRef>;
+
+    async fn handle(&mut self, _: Running, _: &mut Context<Self, Self::Reply>) -> Self::Reply {
+        Some(self.instances.clone())
     }
 }
 

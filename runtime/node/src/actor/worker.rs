@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use whirlwind_bus::{Lease, Reason, SlotTaken};
-use whirlwind_component::{Instance, Outcome, Reply, Turn};
+use whirlwind_component::{Component, Instance, Outcome, Reply, Turn};
 use whirlwind_supervision::{ChildSpec, ExitReason, Shutdown, StartError, Stop};
 
 use super::Actor;
@@ -158,7 +158,12 @@ fn pause(backoff: &crate::app::Backoff, attempt: u32) -> Duration {
 }
 
 async fn fresh(actor: &Actor) -> Result<Instance, String> {
-    let instance = actor.component.instantiate().await;
+    instance_of(&actor.changes.component()).await
+}
+
+/// Makes an instance, or says why there is none.
+pub(crate) async fn instance_of(component: &Component) -> Result<Instance, String> {
+    let instance = component.instantiate().await;
     instance.map_err(|error| format!("no instance could be made: {error}"))
 }
 

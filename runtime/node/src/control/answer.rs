@@ -25,6 +25,16 @@ impl Fault {
         Self(StatusCode::NOT_FOUND, error.to_string())
     }
 
+    /// It cannot be done as things are now.
+    pub(super) fn conflict(error: impl ToString) -> Self {
+        Self(StatusCode::CONFLICT, error.to_string())
+    }
+
+    /// A component that does not fit.
+    pub(super) fn unfit(error: impl ToString) -> Self {
+        Self(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+    }
+
     pub(super) fn too_large(error: impl ToString) -> Self {
         Self(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
     }

@@ -23,7 +23,7 @@ use whirlwind_provider_api::Bucket;
 use whirlwind_supervision::{Report, ReportEvent, Reporter, Supervisor};
 
 use super::{End, Inner, Node, data_dir};
-use crate::actor::Actor;
+use crate::actor::{Actor, Changes};
 use crate::app::{self, App, MissingComponent};
 use crate::control::{self, ControlError, Socket};
 use crate::manifest;
@@ -176,6 +176,8 @@ impl Builder {
             bus,
             actors,
             providers,
+            engine,
+            sizes: std::sync::Mutex::default(),
             tree: SetOnce::new(),
             stopping: CancellationToken::new(),
             publishing: TaskTracker::new(),
@@ -252,14 +254,24 @@ impl Inner {
     }
 }
 
-/// An engine for the components of `app`, with a pool as large as its instances per message need. Refused if the machine has
-/// no room for the instances even if each is as small as they come: that is known before anything is compiled.
+/// An engine for the components of `app`. Refused if the machine has no room for the instances even if each is as small as they
+/// come: that is known before anything is compiled.
 pub(crate) fn engine(app: &App, data_dir: &Path) -> Result<Engine, StartError> {
     let smallest = app.actors.values().map(|actor| {
         let need = Need::of(isolation(actor), 1);
         (need, count(actor.instances))
     });
     Room::now().check(smallest)?;
+    Ok(Engine::new(EngineConfig {
+        cache: data_dir::compiled(data_dir),
+        pool: pool(app),
+        ..EngineConfig::default()
+    })?)
+}
+
+/// A pool as large as the instances per message of `app` need, and one place more, in which a component is tried before it
+/// takes the place of another. It cannot grow later.
+pub(crate) fn pool(app: &App) -> Pool {
     let per_message = app
         .actors
         .values()
@@ -270,15 +282,11 @@ pub(crate) fn engine(app: &App, data_dir: &Path) -> Result<Engine, StartError> {
         instances = instances.saturating_add(actor.instances);
         memory = memory.max(actor.limits.memory);
     }
-    pool.instances = pool.instances.max(instances);
+    pool.instances = pool.instances.max(instances.saturating_add(1));
     pool.memory = pool
         .memory
         .max(usize::try_from(memory).unwrap_or(usize::MAX));
-    Ok(Engine::new(EngineConfig {
-        cache: data_dir::compiled(data_dir),
-        pool,
-        ..EngineConfig::default()
-    })?)
+    pool
 }
 
 /// Whether the machine has room for all instances of `app`, now that it is known what each takes.
@@ -343,6 +351,25 @@ pub(crate) async fn load(
         true => Ok(components),
         false => Err(errors),
     }
+}
+
+/// The component in `file` for one actor, as a start would load it.
+pub(crate) async fn load_one(
+    app: &App,
+    engine: &Engine,
+    providers: &[Arc<Provider>],
+    actor: &app::Actor,
+    file: PathBuf,
+) -> Result<Component, ComponentError> {
+    let slow: Arc<dyn Fn(Progress) + Send + Sync> = Arc::new(|progress| {
+        if let Progress::Compiling { actor } = progress {
+            tracing::info!(actor, "compiling its new component");
+        }
+    });
+    let settings = settings(app, actor, providers, &slow);
+    Component::load(engine, &actor.name, file.clone(), settings)
+        .await
+        .map_err(|error| ComponentError::Unfit { path: file, error })
 }
 
 /// What a component is given: what the manifest says, and nothing else.
@@ -424,7 +451,7 @@ fn actors(
         };
         let actor = Actor {
             source: format!("/{}/{}", app.name, spec.name),
-            component,
+            changes: Changes::new(spec.instances, component),
             bus: Arc::clone(bus),
             inbox: inbox(bus, spec),
             backoff: parents

@@ -1,0 +1,70 @@
+//! What workers left that do not come again, for those that stay.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use crate::inbox::InHand;
+
+/// Events of workers that are gone, first the one that was left first; costs an inbox that has none of them one load.
+pub(crate) struct Left {
+    /// Workers from this number on do not come again. Read and written under the lock of the inbox's slots.
+    workers: AtomicUsize,
+    events: Mutex<VecDeque<InHand>>,
+    count: AtomicUsize,
+    more: Notify,
+}
+
+impl Default for Left {
+    /// Nothing, and every worker comes again.
+    fn default() -> Self {
+        Self {
+            workers: AtomicUsize::new(usize::MAX),
+            events: Mutex::default(),
+            count: AtomicUsize::new(0),
+            more: Notify::new(),
+        }
+    }
+}
+
+impl Left {
+    pub(crate) fn set_workers(&self, workers: usize) {
+        self.workers.store(workers, Ordering::Relaxed);
+    }
+
+    /// Whether what `worker` leaves is for the others.
+    pub(crate) fn inherits(&self, worker: usize) -> bool {
+        worker >= self.workers.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn push(&self, in_hand: InHand) {
+        let mut events = self.events();
+        events.push_back(in_hand);
+        self.count.store(events.len(), Ordering::SeqCst);
+        drop(events);
+        self.more.notify_waiters();
+    }
+
+    pub(crate) fn take(&self) -> Option<InHand> {
+        if self.count.load(Ordering::SeqCst) == 0 {
+            return None;
+        }
+        let mut events = self.events();
+        let first = events.pop_front();
+        self.count.store(events.len(), Ordering::SeqCst);
+        first
+    }
+
+    /// Completes with the next [`push`](Self::push) after it was enabled.
+    pub(crate) fn more(&self) -> Notified<'_> {
+        self.more.notified()
+    }
+
+    fn events(&self) -> MutexGuard<'_, VecDeque<InHand>> {
+        // Nothing in here panics between two changes that belong together.
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
