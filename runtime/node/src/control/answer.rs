@@ -25,6 +25,10 @@ impl Fault {
         Self(StatusCode::NOT_FOUND, error.to_string())
     }
 
+    pub(super) fn conflict(error: impl ToString) -> Self {
+        Self(StatusCode::CONFLICT, error.to_string())
+    }
+
     pub(super) fn too_large(error: impl ToString) -> Self {
         Self(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
     }
