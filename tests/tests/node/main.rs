@@ -3,6 +3,7 @@
 
 mod capabilities;
 mod cloudevents;
+mod dead;
 mod harm;
 mod isolation;
 mod keyvalue;

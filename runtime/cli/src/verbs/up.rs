@@ -196,7 +196,7 @@ fn farewell(node: &Node) -> Option<Failure> {
     }
     let file = print::printable(&left.file.display().to_string());
     print::note(format_args!(
-        "{letters}{unfinished} are kept in {file}; `whirlwind dead list` shows them"
+        "{file} keeps {letters}{unfinished}; see `whirlwind dead list`"
     ));
     None
 }

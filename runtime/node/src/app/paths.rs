@@ -8,11 +8,12 @@ use thiserror::Error;
 use super::{App, Backend};
 
 /// What the node itself keeps in the data directory: the control socket, compiled components, dead letters.
-const TAKEN: [&str; 4] = [
+const TAKEN: [&str; 5] = [
     "control.sock",
     "compiled",
     crate::dead::FILE,
     crate::dead::DAMAGED,
+    crate::dead::file::NEW,
 ];
 
 /// A component whose file is not there.

@@ -17,6 +17,9 @@ pub const FILE: &str = "dead-letters.jsonl";
 /// Beside it, the lines that were no letters.
 pub const DAMAGED: &str = "dead-letters.damaged.jsonl";
 
+/// The file while it is written.
+pub(crate) const NEW: &str = "dead-letters.jsonl.new";
+
 /// What a dead-letter file holds.
 #[derive(Debug, Default)]
 pub struct Contents {
@@ -102,7 +105,7 @@ pub(crate) fn write(
             _ => return sync_folder(folder),
         }
     }
-    let new = folder.join(format!("{FILE}.new"));
+    let new = folder.join(NEW);
     let written = write_new(&new, lines).and_then(|()| fs::rename(&new, &path));
     if written.is_err() {
         // Half a file is of no use to anybody, and takes the room that may be what is missing.
@@ -200,7 +203,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         write_letters(folder.path(), &[1]);
         // A folder in the way of the new file: no user may write there, root included.
-        fs::create_dir(folder.path().join(format!("{FILE}.new"))).unwrap();
+        fs::create_dir(folder.path().join(NEW)).unwrap();
         let lines = vec![letter(2).to_line()];
         write(folder.path(), lines.into_iter()).unwrap_err();
         let contents = read(&folder.path().join(FILE)).unwrap();

@@ -29,7 +29,8 @@ pub(super) fn whole(letter: &DeadLetter) -> String {
     for (name, value) in letter.event.attributes() {
         text.push_str(&field(name, &value));
     }
-    text.push_str(&data(letter.event.data()));
+    let event = &letter.event;
+    text.push_str(&data(event.data(), event.datacontenttype()));
     text.push_str(&format!("{}\n", "error".bold()));
     for line in printable_lines(&letter.error).lines() {
         text.push_str(&format!("  {line}\n"));
@@ -45,13 +46,14 @@ fn field(name: &str, value: &str) -> String {
     )
 }
 
-fn data(data: Option<&[u8]>) -> String {
+fn data(data: Option<&[u8]>, content_type: Option<&str>) -> String {
     let Some(data) = data else {
         return format!("{}\n", "no data".bold());
     };
     let head = |words: &str| {
         let bytes = if data.len() == 1 { "byte" } else { "bytes" };
-        format!("{} ({} {bytes}{words})\n", "data".bold(), data.len())
+        let of = content_type.map_or_else(String::new, |ty| format!(", {}", printable(ty)));
+        format!("{} ({} {bytes}{of}{words})\n", "data".bold(), data.len())
     };
     match std::str::from_utf8(data) {
         Ok(text) => {
