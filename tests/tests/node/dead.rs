@@ -422,7 +422,8 @@ async fn a_letter_survives_two_restarts_byte_for_byte() {
         .data("{\"big\": 12345678901234567890.50, \"word\": \"\\u00e9\"}")
         .build();
     let built = std::sync::Arc::new(built.unwrap());
-    let published = bed.node.publish(&topic_of("keeps"), built.clone());
+    let topic = topic_of("keeps");
+    let published = bed.node.publish(&topic, built.clone());
     published.await.unwrap();
     let bed = again(again(bed, &manifest).await, &manifest).await;
     assert_eq!(bed.node.dead_letter(2).unwrap().event, built);
