@@ -9,7 +9,7 @@ use whirlwind::event::EventBuilder;
 use whirlwind::{
     DATA_DIR, End, PartState, RedeliverError, Redelivered, RedeliveryError, StartError,
 };
-use whirlwind_tests::bed::{PATIENCE, event, text, topic_of};
+use whirlwind_tests::bed::{event, text, topic_of};
 use whirlwind_tests::{Bed, guest, log};
 
 /// An actor that tries everything once, and tells `answers`.
@@ -26,9 +26,12 @@ fn actor(name: &str, component: &Path, settings: &str) -> String {
     )
 }
 
+/// An app of one such actor, which tells `dead` of every letter.
 fn one(name: &str, component: &Path, settings: &str) -> String {
-    format!("manifest = 1\n{}", actor(name, component, settings))
+    format!("manifest = 1\n{TOLD}{}", actor(name, component, settings))
 }
+
+const TOLD: &str = "[topic.\"#\"]\ndead_letter = \"dead\"";
 
 /// The ids, topics' data and reasons of the letters in the box.
 fn letters(bed: &Bed) -> Vec<(u64, String, &'static str)> {
@@ -50,20 +53,9 @@ fn written(folder: &Path) -> Vec<(u64, String, String)> {
 
 /// Publishes what the actor cannot handle, and waits until it is a letter.
 async fn die(bed: &Bed, topic: &str, data: &str) {
-    let before = bed.node.dead_letter_counts().recorded;
+    let mut dead = bed.watch("dead");
     bed.publish(topic, data).await;
-    recorded(bed, before + 1).await;
-}
-
-/// Waits until so many letters were recorded.
-async fn recorded(bed: &Bed, count: u64) {
-    let enough = async {
-        while bed.node.dead_letter_counts().recorded < count {
-            tokio::task::yield_now().await;
-        }
-    };
-    let enough = tokio::time::timeout(PATIENCE, enough).await;
-    assert!(enough.is_ok(), "no {count} letters: {:?}", letters(bed));
+    assert_eq!(dead.text().await, data);
 }
 
 /// Stops the node and starts another in its folder.
@@ -97,9 +89,9 @@ async fn a_letter_goes_back_to_the_actor_that_failed_and_to_nobody_else() {
         actor("hears", &component, "").replace(r#"["hears"]"#, r#"["refuses"]"#)
     );
     let bed = Bed::start(&manifest).await;
-    let mut seen = bed.watch("refuses");
+    let (mut seen, mut dead) = (bed.watch("refuses"), bed.watch("dead"));
     bed.publish("refuses", "reject").await;
-    recorded(&bed, 2).await;
+    dead.texts(2).await;
     let letter = bed.node.dead_letters();
     let letter = letter.iter().find(|l| *l.actor == *"refuses").unwrap();
     let (id, other) = (letter.id, 3 - letter.id);
@@ -108,7 +100,7 @@ async fn a_letter_goes_back_to_the_actor_that_failed_and_to_nobody_else() {
         Ok(Redelivered::To("refuses".into()))
     );
     // It is refused again: a letter of its own, and the first is gone.
-    recorded(&bed, 3).await;
+    dead.next().await;
     assert_eq!(bed.node.dead_letter_ids(), [other, 3]);
     let unknown = RedeliveryError::Refused(RedeliverError::Unknown(id));
     assert_eq!(bed.node.redeliver(id), Err(unknown));
@@ -130,7 +122,7 @@ async fn a_letter_that_went_too_far_travels_anew() {
     let manifest = format!(
         r#"
         manifest = 1
-        [actor.relay]
+        [actor.far-relay]
         component = {relay:?}
         subscribe = ["out"]
         publish   = ["out"]
@@ -142,7 +134,7 @@ async fn a_letter_that_went_too_far_travels_anew() {
     let round = event("round").to_builder().subject("out").build().unwrap();
     bed.node.publish(&topic_of("out"), round).await.unwrap();
     assert_eq!(out.texts(3).await.len(), 3);
-    recorded(&bed, 1).await;
+    log::wait(|line| line.message.contains("`max_hops` of actor `far-relay`")).await;
     let published = Redelivered::Published {
         topic: topic_of("out"),
         delivered: 1,
@@ -150,9 +142,8 @@ async fn a_letter_that_went_too_far_travels_anew() {
     assert_eq!(bed.node.redeliver(1), Ok(published));
     // It itself, and two turns more.
     assert_eq!(out.texts(3).await.len(), 3);
-    recorded(&bed, 2).await;
+    bed.node.stop().await;
     assert_eq!(bed.node.dead_letter(2).unwrap().reason.as_str(), "max-hops");
-    bed.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -322,6 +313,7 @@ async fn a_temporary_actor_that_ended_takes_its_mailbox_and_its_subscriptions_al
     let below = format!(
         r#"
         manifest = 1
+        {TOLD}
         [supervisor.root]
         children = ["lower", "stays"]
         [supervisor.lower]
@@ -337,10 +329,11 @@ async fn a_temporary_actor_that_ended_takes_its_mailbox_and_its_subscriptions_al
     for manifest in [itself, below] {
         let manifest = manifest.replacen("retry     = { max_deliver = 1 }", retry, 1);
         let bed = Bed::start(&manifest).await;
+        let mut dead = bed.watch("dead");
         for data in ["sleep 1000", "panic", "waiting", "waiting too"] {
             bed.publish("leaves", data).await;
         }
-        recorded(&bed, 3).await;
+        dead.texts(3).await;
         let expected = ["panic", "waiting", "waiting too"];
         let found = letters(&bed);
         for ((_, data, reason), expected) in found.iter().zip(expected) {
@@ -370,9 +363,9 @@ async fn a_temporary_actor_whose_supervisor_starts_again_finds_its_mailbox_as_it
         r#"
         manifest = 1
         [supervisor.root]
-        children = ["lower"]
-        backoff = {{ min = "300ms", max = "300ms" }}
-        [supervisor.lower]
+        children = ["cellar"]
+        backoff = {{ min = "300ms", max = "300ms", jitter = 0.0 }}
+        [supervisor.cellar]
         max_restarts = 0
         children = ["waits", "weak"]
         {}{}
@@ -382,22 +375,18 @@ async fn a_temporary_actor_whose_supervisor_starts_again_finds_its_mailbox_as_it
     );
     let bed = Bed::start(&manifest).await;
     let mut answers = bed.watch("answers");
-    bed.publish("waits", "sleep 100").await;
     bed.publish("waits", "hello").await;
-    bed.publish("weak", "panic").await;
     assert_eq!(answers.text().await, "hello");
-    log::wait(|line| line.message.starts_with("supervisor `lower` gave up")).await;
-    let start = async {
-        while bed.place("lower").await.restarts == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, start).await.unwrap();
+    for restart in ["at once", "after 300ms"] {
+        bed.publish("weak", "panic").await;
+        let words = format!("`cellar` restarts {restart}");
+        log::wait(|line| line.message.starts_with(&words)).await;
+    }
     bed.publish("waits", "hello once more").await;
     assert_eq!(answers.text().await, "hello once more");
     let letters = bed.node.dead_letters();
     let reasons: Vec<_> = letters.iter().map(|l| l.reason.as_str()).collect();
-    assert_eq!(reasons, ["max-deliver"], "the panic's own");
+    assert_eq!(reasons, ["max-deliver"; 2], "the panics themselves");
     bed.stop().await;
 }
 

@@ -190,7 +190,7 @@ fn farewell(node: &Node) -> Option<Failure> {
     };
     if let Some(error) = &left.error {
         let failure = Failure::failed(format!(
-            "{letters}{unfinished} could not be written, and are lost: {error}"
+            "{letters}{unfinished} lost, as the file could not be written: {error}"
         ));
         return Some(failure.at_path(&left.file));
     }
