@@ -26,10 +26,10 @@ pub struct Bus {
 }
 
 #[derive(Clone, Debug)]
-struct Subscriber {
-    mailbox: Mailbox,
+pub(crate) struct Subscriber {
+    pub(crate) mailbox: Mailbox,
     /// Observers hold up no acknowledgement and no drain.
-    observer: bool,
+    pub(crate) observer: bool,
 }
 
 /// Wakes whoever waits for the bus to be idle; costs the busy bus one load.
@@ -40,7 +40,7 @@ pub(crate) struct Drain {
 }
 
 /// Most events have at most this many subscribers; more of them go to the heap.
-type Few<T> = SmallVec<[T; 4]>;
+pub(crate) type Few<T> = SmallVec<[T; 4]>;
 
 /// An event of a running turn, and a place in every mailbox that it will go to. Dropped unsent, all are given back.
 #[derive(Debug)]
@@ -200,7 +200,8 @@ impl Bus {
     ) -> u64 {
         // What looped, or died on a dead-letter topic, is kept but not sent round again.
         let to = match reason {
-            Reason::MaxHops => None,
+            // Nor is there anybody left to be told of what lay about at the end.
+            Reason::MaxHops | Reason::NodeEnded => None,
             _ if envelope.is_letter => None,
             _ => self.rules.dead_letter(&envelope.topic),
         };
@@ -250,7 +251,7 @@ impl Bus {
         sum(|c| &c.accepted) - ended
     }
 
-    fn subscribers(&self, topic: &Topic) -> Few<Subscriber> {
+    pub(crate) fn subscribers(&self, topic: &Topic) -> Few<Subscriber> {
         let mut found = Few::<Subscriber>::new();
         self.subscriptions.load().for_each(topic, |subscriber| {
             // An actor whose filters overlap hears an event once.
@@ -284,11 +285,24 @@ impl Bus {
         Ok(())
     }
 
-    fn fill(&self, place: Place, envelope: Envelope) {
+    pub(crate) fn fill(&self, mut place: Place, envelope: Envelope) {
         if let Filled::DeadLetter(envelope, full) = place.fill(envelope) {
             let error = full.to_string();
             self.dead_letter(envelope, full.name, Reason::MailboxFull, error);
         }
+        // Looked at after the event is in: so whoever left has emptied the mailbox after it, or this does.
+        if place.mailbox().is_gone() {
+            self.bury(place.mailbox());
+        }
+    }
+
+    /// The mailbox of this name, of those that somebody subscribed.
+    pub(crate) fn named(&self, name: &str) -> Option<Mailbox> {
+        let mailboxes = self
+            .mailboxes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        mailboxes.iter().find(|m| **m.name() == *name).cloned()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -15,7 +16,7 @@ const MAX_ERROR: usize = 8 * 1024;
 /// An event that ended without being handled.
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
-    /// Counted per node, from 1; never used twice.
+    /// Counted per node, from 1, and on over its restarts; never used twice.
     pub id: u64,
     /// The topic it was published on.
     pub topic: Topic,
@@ -23,7 +24,7 @@ pub struct DeadLetter {
     pub actor: Arc<str>,
     /// Why it is here.
     pub reason: Reason,
-    /// How often it was tried.
+    /// Which attempt it had come to, counted from 1.
     pub attempts: u32,
     /// The last failure in words, with the trap's text where there was one.
     pub error: String,
@@ -44,9 +45,22 @@ pub enum Reason {
     MailboxFull,
     /// More turns lay behind it than `max_hops` allows: a loop.
     MaxHops,
+    /// The node ended before its turn came, or while it waited to be tried again.
+    NodeEnded,
+    /// Its actor left the supervision tree for good.
+    ActorGone,
 }
 
 impl Reason {
+    const ALL: [Self; 6] = [
+        Self::MaxDeliver,
+        Self::Rejected,
+        Self::MailboxFull,
+        Self::MaxHops,
+        Self::NodeEnded,
+        Self::ActorGone,
+    ];
+
     /// The word that listings use.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -54,7 +68,25 @@ impl Reason {
             Self::Rejected => "rejected",
             Self::MailboxFull => "mailbox-full",
             Self::MaxHops => "max-hops",
+            Self::NodeEnded => "node-ended",
+            Self::ActorGone => "actor-gone",
         }
+    }
+}
+
+/// A word that is no [`Reason`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} is no reason of a dead letter", whirlwind_event::Excerpt::of(.0))]
+pub struct UnknownReason(String);
+
+impl FromStr for Reason {
+    type Err = UnknownReason;
+
+    fn from_str(word: &str) -> Result<Self, UnknownReason> {
+        let mut known = Self::ALL.into_iter();
+        known
+            .find(|reason| reason.as_str() == word)
+            .ok_or_else(|| UnknownReason(word.to_owned()))
     }
 }
 
@@ -94,8 +126,22 @@ pub struct DeadLetters {
 struct Kept {
     letters: VecDeque<DeadLetter>,
     bytes: usize,
+    last_id: u64,
     recorded: u64,
     pushed_out: u64,
+    /// Whether the box takes whatever comes, since it is about to be written away.
+    unbounded: bool,
+}
+
+/// How many dead letters there are and were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeadLetterCounts {
+    /// Kept now.
+    pub kept: usize,
+    /// Recorded since the start, without those that were put back in at the start.
+    pub recorded: u64,
+    /// Pushed out of a full box since the start: they are lost.
+    pub pushed_out: u64,
 }
 
 impl DeadLetters {
@@ -122,7 +168,7 @@ impl DeadLetters {
         let mut kept = self.lock();
         kept.recorded += 1;
         let letter = DeadLetter {
-            id: kept.recorded,
+            id: kept.last_id + 1,
             topic: envelope.topic.clone(),
             actor,
             reason,
@@ -132,18 +178,34 @@ impl DeadLetters {
             event: Arc::clone(&envelope.event),
         };
         let id = letter.id;
+        self.keep(&mut kept, letter);
+        drop(kept);
+        envelope.settle();
+        id
+    }
+
+    /// Puts a letter of an earlier node back in, behind those that are there. Ids go on after the highest ever seen.
+    pub fn restore(&self, letter: DeadLetter) {
+        self.keep(&mut self.lock(), letter);
+    }
+
+    fn keep(&self, kept: &mut Kept, letter: DeadLetter) {
+        kept.last_id = kept.last_id.max(letter.id);
         kept.bytes += size(&letter);
         kept.letters.push_back(letter);
-        while kept.letters.len() > self.limits.count || kept.bytes > self.limits.bytes {
+        let DeadLetterLimits { count, bytes } = self.limits;
+        while !kept.unbounded && (kept.letters.len() > count || kept.bytes > bytes) {
             let Some(oldest) = kept.letters.pop_front() else {
                 break;
             };
             kept.bytes -= size(&oldest);
             kept.pushed_out += 1;
         }
-        drop(kept);
-        envelope.settle();
-        id
+    }
+
+    /// From now on nothing is pushed out any more: for the end, when all of it is about to be written away.
+    pub fn lift_bounds(&self) {
+        self.lock().unbounded = true;
     }
 
     /// All that are kept, oldest first.
@@ -151,18 +213,56 @@ impl DeadLetters {
         self.lock().letters.iter().cloned().collect()
     }
 
+    /// The ids of all that are kept, oldest first.
+    pub fn ids(&self) -> Vec<u64> {
+        self.lock().letters.iter().map(|letter| letter.id).collect()
+    }
+
     /// One of them.
     pub fn get(&self, id: u64) -> Option<DeadLetter> {
         self.lock().letters.iter().find(|l| l.id == id).cloned()
     }
 
-    /// Takes one out, to deliver it again or to forget it.
+    /// Takes one out, to forget it.
     pub fn take(&self, id: u64) -> Option<DeadLetter> {
+        let taken = self.take_if(id, |_| Ok::<_, std::convert::Infallible>(()));
+        let Ok((letter, ())) = taken?;
+        Some(letter)
+    }
+
+    /// Takes one out if `may` says so, in one step: of several who try, one has it. `may` runs under the lock of the box, so it may
+    /// neither wait nor record.
+    pub(crate) fn take_if<T, E>(
+        &self,
+        id: u64,
+        may: impl FnOnce(&DeadLetter) -> Result<T, E>,
+    ) -> Option<Result<(DeadLetter, T), E>> {
         let mut kept = self.lock();
         let place = kept.letters.iter().position(|l| l.id == id)?;
+        let got = match may(kept.letters.get(place)?) {
+            Ok(got) => got,
+            Err(error) => return Some(Err(error)),
+        };
         let letter = kept.letters.remove(place)?;
         kept.bytes -= size(&letter);
-        Some(letter)
+        Some(Ok((letter, got)))
+    }
+
+    /// Forgets all of them; answers how many.
+    pub fn clear(&self) -> usize {
+        let mut kept = self.lock();
+        kept.bytes = 0;
+        std::mem::take(&mut kept.letters).len()
+    }
+
+    /// How many there are and were, as of one moment.
+    pub fn counts(&self) -> DeadLetterCounts {
+        let kept = self.lock();
+        DeadLetterCounts {
+            kept: kept.letters.len(),
+            recorded: kept.recorded,
+            pushed_out: kept.pushed_out,
+        }
     }
 
     /// How many are kept now.

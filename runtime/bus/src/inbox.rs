@@ -11,12 +11,12 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::left::Left;
 use crate::mailbox::Shared;
-use crate::{Bus, Envelope, Reason, Stats};
+use crate::{Bus, Envelope, Mailbox, Reason, Stats};
 
 /// The receiving end: held by the running app above the actor, so that it outlives every kind of restart. Clones share it.
 #[derive(Clone)]
 pub struct Inbox {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     slots: Arc<Mutex<HashMap<usize, Slot>>>,
     /// What workers left that do not come again.
     left: Arc<Left>,
@@ -72,6 +72,30 @@ impl Inbox {
     /// What the mailbox has seen, and what lies in it now.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
+    }
+
+    /// The sending end.
+    pub fn mailbox(&self) -> Mailbox {
+        Mailbox(Arc::clone(&self.shared))
+    }
+
+    /// What earlier incarnations left in their slots, in the order of slots. A slot that is leased keeps what it has.
+    pub(crate) fn take_left(&self) -> Vec<Envelope> {
+        let mut slots = self.slots();
+        let left = slots.extract_if(|_, slot| matches!(slot, Slot::Left(_)));
+        let mut left: Vec<(usize, Slot)> = left.collect();
+        left.sort_by_key(|(worker, _)| *worker);
+        let envelopes = left.into_iter().filter_map(|(_, slot)| match slot {
+            Slot::Left(in_hand) => Some(in_hand.envelope),
+            Slot::Leased => None,
+        });
+        envelopes.collect()
+    }
+
+    /// Whether somebody reads.
+    pub fn is_leased(&self) -> bool {
+        let slots = self.slots();
+        slots.values().any(|slot| matches!(slot, Slot::Leased))
     }
 
     /// The right to read as worker number `worker`.

@@ -13,6 +13,8 @@
 //! | `left` | what workers left that do not come again |
 //! | [`settlement`](Settlement) | the counted acknowledgement token of a door |
 //! | [`dead_letters`](DeadLetters) | events that could not be handled, with their cause |
+//! | [`redelivery`](Redelivered) | a dead letter's way back into mailboxes |
+//! | [`departure`](Emptied) | what becomes of a mailbox that nobody will read any more |
 //! | [`rules`](TopicRules) | what holds for single topics: size limit, dead-letter topic |
 //!
 //! Errors give the envelope back ([`Refusal`]) or name the mailbox that is full ([`MailboxFull`]). This crate knows nothing of
@@ -20,18 +22,24 @@
 
 mod bus;
 mod dead_letters;
+mod departure;
 mod envelope;
 mod inbox;
 mod left;
 mod load;
 mod mailbox;
+mod redelivery;
 mod rules;
 mod settlement;
 
 pub use bus::{Bus, Delivery, Refusal, Reservation};
-pub use dead_letters::{DeadLetter, DeadLetterLimits, DeadLetters, Reason};
+pub use dead_letters::{
+    DeadLetter, DeadLetterCounts, DeadLetterLimits, DeadLetters, Reason, UnknownReason,
+};
+pub use departure::Emptied;
 pub use envelope::Envelope;
 pub use inbox::{Inbox, Lease, SlotTaken};
 pub use mailbox::{Capacity, Mailbox, MailboxFull, MailboxSpec, Overflow, Stats};
+pub use redelivery::{RedeliverError, Redelivered};
 pub use rules::{DEFAULT_MAX_EVENT, TopicRule, TopicRules};
 pub use settlement::{Settled, Settlement, Verdict};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
@@ -71,7 +71,7 @@ pub struct MailboxSpec {
 
 /// The sending end of a mailbox; clones share it.
 #[derive(Clone, Debug)]
-pub struct Mailbox(Arc<Shared>);
+pub struct Mailbox(pub(crate) Arc<Shared>);
 
 /// What the two ends share. The receiver is here too, so that the queue outlives every reader and so that
 /// [`Overflow::DropOldest`] can take from the front.
@@ -86,6 +86,8 @@ pub(crate) struct Shared {
     pub(crate) room: Notify,
     pub(crate) counters: Counters,
     pub(crate) drain: Arc<Drain>,
+    /// Whether its owner has left for good: whatever still comes is a dead letter.
+    pub(crate) gone: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -169,6 +171,7 @@ impl Mailbox {
             room: Notify::new(),
             counters: Counters::default(),
             drain,
+            gone: AtomicBool::new(false),
         });
         (Self(Arc::clone(&shared)), Inbox::new(shared))
     }
@@ -219,6 +222,11 @@ impl Mailbox {
             }
             woken.await;
         }
+    }
+
+    /// Whether its owner has left for good.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.gone.load(Ordering::SeqCst)
     }
 
     pub(crate) fn same(&self, other: &Self) -> bool {
@@ -307,7 +315,16 @@ impl Shared {
 }
 
 impl Place {
-    pub(crate) fn fill(mut self, envelope: Envelope) -> Filled {
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// Whether there is room for sure: one without is for an overflow policy to decide.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held
+    }
+
+    pub(crate) fn fill(&mut self, envelope: Envelope) -> Filled {
         let shared = &self.mailbox.0;
         if self.held {
             self.held = false; // the place is the queue's now; whoever takes the event out gives it back

@@ -65,6 +65,9 @@ pub(crate) enum Verb {
     Ps,
     /// Draws the supervision tree
     Tree,
+    /// Shows, delivers again and forgets the events that could not be handled
+    #[command(subcommand)]
+    Dead(Dead),
     /// Looks into a bucket
     #[command(subcommand)]
     Kv(Kv),
@@ -202,6 +205,37 @@ pub(crate) struct Subscribe {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Dead {
+    /// Lists the dead letters, the oldest first; without a running node those in its file
+    List,
+    /// Prints one: the event, its data, and the error with the backtrace of a trap
+    Show {
+        /// The letter's id
+        id: u64,
+    },
+    /// Delivers one again to the actor that could not handle it, or all
+    Redeliver {
+        #[command(flatten)]
+        letters: Letters,
+    },
+    /// Forgets one, or all
+    Drop {
+        #[command(flatten)]
+        letters: Letters,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Letters {
+    /// The letter's id
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) id: Option<u64>,
+    /// All there are
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Kv {
     /// Prints the value of a key
     Get {
@@ -281,6 +315,7 @@ impl Verb {
             Self::Scale { .. } | Self::Restart { .. } | Self::Kill { .. } | Self::Reload { .. } => {
                 true
             }
+            Self::Dead(_) => true,
             Self::Up(_) | Self::Build(_) | Self::Check(_) | Self::Completions { .. } => false,
         }
     }
@@ -294,7 +329,9 @@ impl Verb {
             | Self::Sub(_)
             | Self::Ps
             | Self::Tree
+            | Self::Dead(Dead::List | Dead::Show { .. } | Dead::Redeliver { .. })
             | Self::Kv(Kv::List { .. }) => true,
+            Self::Dead(Dead::Drop { .. }) => false,
             Self::Build(_) | Self::Kv(_) | Self::Stop | Self::Completions { .. } => false,
             Self::Scale { .. } | Self::Restart { .. } | Self::Kill { .. } | Self::Reload { .. } => {
                 false
@@ -311,6 +348,10 @@ impl Verb {
             Self::Sub(_) => "sub",
             Self::Ps => "ps",
             Self::Tree => "tree",
+            Self::Dead(Dead::List) => "dead list",
+            Self::Dead(Dead::Show { .. }) => "dead show",
+            Self::Dead(Dead::Redeliver { .. }) => "dead redeliver",
+            Self::Dead(Dead::Drop { .. }) => "dead drop",
             Self::Kv(Kv::Get { .. }) => "kv get",
             Self::Kv(Kv::Set { .. }) => "kv set",
             Self::Kv(Kv::List { .. }) => "kv list",

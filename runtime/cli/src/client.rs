@@ -29,6 +29,7 @@ use crate::args::Global;
 use crate::exit::{Exit, Failure};
 use crate::print::printable;
 
+pub(crate) use find::dead_letters;
 pub(crate) use lines::Lines;
 
 /// How long an answer is waited for: three times the ten seconds for which a node may hold a publish.
@@ -65,6 +66,16 @@ impl Client {
     /// `GET`, its answer read.
     pub(crate) async fn get_json<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Failure> {
         let body = self.get(path).await?;
+        self.read(&body)
+    }
+
+    /// A request without a body, its answer read.
+    pub(crate) async fn ask_json<T: DeserializeOwned>(
+        &mut self,
+        method: Method,
+        path: &str,
+    ) -> Result<T, Failure> {
+        let body = self.answer(method, path, None, Bytes::new()).await?;
         self.read(&body)
     }
 

@@ -3,6 +3,7 @@
 mod build;
 mod check;
 mod completions;
+mod dead;
 mod kill;
 mod kv;
 mod ps;
@@ -36,6 +37,7 @@ pub(crate) async fn run(args: Args, progress: &Progress) -> Ended {
         Verb::Sub(subscribe) => sub::run(&global, &subscribe).await,
         Verb::Ps => ps::run(&global).await,
         Verb::Tree => tree::run(&global).await,
+        Verb::Dead(dead) => dead::run(&global, dead).await,
         Verb::Kv(kv) => kv::run(&global, kv).await,
         Verb::Scale { scaling } => scale::run(&global, &scaling).await,
         Verb::Restart { actor } => restart::run(&global, &actor).await,

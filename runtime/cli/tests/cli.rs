@@ -15,6 +15,8 @@ mod bad_commands;
 mod bed;
 #[path = "cli/client.rs"]
 mod client;
+#[path = "cli/dead.rs"]
+mod dead;
 #[path = "cli/ends.rs"]
 mod ends;
 #[path = "cli/fake_node.rs"]

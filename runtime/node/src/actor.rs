@@ -13,8 +13,8 @@ pub(crate) use changes::Changes;
 pub(crate) use component_actor::ComponentActor;
 pub(crate) use worker::instance_of;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use whirlwind_bus::{Bus, Inbox};
 
@@ -34,6 +34,16 @@ pub(crate) struct Actor {
     pub(crate) backoff: app::Backoff,
     pub(crate) live: AtomicUsize,
     pub(crate) restarts: AtomicU64,
+    pub(crate) presence: Mutex<Presence>,
+}
+
+/// Whether an actor is there to read its mailbox, now or after a restart.
+#[derive(Debug, Default)]
+pub(crate) struct Presence {
+    /// How often it has started: who looked at the tree before the last start knows nothing.
+    pub(crate) starts: u64,
+    /// Whether it has left the tree for good.
+    pub(crate) gone: bool,
 }
 
 impl Actor {

@@ -3,9 +3,11 @@
 mod actors;
 mod answer;
 mod buckets;
+mod dead;
 mod events;
 mod socket;
 
+pub use dead::{AllDeliveredAgain, DeadLetterCounts, DeliveredAgain, Dropped, NotDelivered};
 pub use socket::{ControlError, SOCKET, Socket};
 
 use std::sync::{Arc, Weak};
@@ -40,6 +42,9 @@ pub struct About {
     pub pid: u32,
     /// Events that nobody subscribed to.
     pub unrouted: u64,
+    /// Dead letters.
+    #[serde(default)]
+    pub dead_letters: DeadLetterCounts,
 }
 
 /// What `POST /v1/events` answers.
@@ -99,6 +104,10 @@ fn router(node: Node) -> Router {
         .route("/v1/actors/{name}/restart", post(actors::restart))
         .route("/v1/actors/{name}/kill", post(actors::kill))
         .route("/v1/actors/{name}/reload", post(actors::reload))
+        .route("/v1/dead", get(dead::list).delete(dead::drop_all))
+        .route("/v1/dead/redeliver", post(dead::redeliver_all))
+        .route("/v1/dead/{id}", get(dead::show).delete(dead::drop_one))
+        .route("/v1/dead/{id}/redeliver", post(dead::redeliver))
         .route("/v1/events", get(events::watch).post(events::publish))
         .route("/v1/kv/{provider}/{bucket}", get(buckets::keys))
         .route(
@@ -122,6 +131,7 @@ async fn about(State(node): State<Node>) -> Response {
         version: crate::VERSION.to_owned(),
         pid: std::process::id(),
         unrouted: node.unrouted(),
+        dead_letters: dead::counts(&node),
     })
 }
 

@@ -35,6 +35,7 @@
 //! | `actor` | a component as an actor: its worker loop, its outbox |
 //! | `provider` | key-value stores, up or down, and the links to them |
 //! | [`control`] | the control API on a unix socket: the one door of this crate |
+//! | [`dead`] | dead letters as JSON, and the file in which they outlive their node |
 //! | `subscription` | events as somebody who looks on sees them |
 //! | [`part`](Part) | what a node says of its parts |
 //! | [`check`](check()) | what would fail at start, without starting |
@@ -47,6 +48,7 @@ mod actor;
 pub mod app;
 mod check;
 pub mod control;
+pub mod dead;
 mod guarantee;
 pub mod manifest;
 mod node;
@@ -60,14 +62,14 @@ pub use check::{Check, CheckedActor, check};
 pub use guarantee::Guarantee;
 pub use manifest::{Manifest, ManifestError};
 pub use node::{
-    Builder, ChangeError, Changed, ComponentError, DATA_DIR, End, Node, Progress, PublishError,
-    Published, StartError,
+    Builder, ChangeError, Changed, ComponentError, DATA_DIR, End, LeftBehind, Node, Progress,
+    PublishError, Published, RedeliveryError, StartError,
 };
 pub use part::{Part, PartKind, PartState, TreeKind, TreeNode};
 pub use subscription::{Seen, Subscription};
 
-/// What [`Node::dead_letters`] lists.
-pub use whirlwind_bus::{DeadLetter, Reason};
+/// What [`Node::dead_letters`] lists, counts and delivers again.
+pub use whirlwind_bus::{DeadLetter, DeadLetterCounts, Reason, RedeliverError, Redelivered};
 /// Events, topics and filters.
 pub use whirlwind_event as event;
 /// Key-value stores, as [`Node::store`] hands them out.

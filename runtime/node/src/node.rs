@@ -2,10 +2,13 @@
 
 mod change;
 pub(crate) mod data_dir;
+mod dead;
+mod departed;
 pub(crate) mod start;
 
 pub use change::{ChangeError, Changed};
 pub use data_dir::DATA_DIR;
+pub use dead::{LeftBehind, RedeliveryError};
 pub use start::{Builder, ComponentError, Progress, StartError};
 
 use std::collections::BTreeMap;
@@ -19,7 +22,7 @@ use tokio::sync::{SetOnce, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use whirlwind_bus::{Bus, DeadLetter, Delivery, Envelope, Refusal};
+use whirlwind_bus::{Bus, Delivery, Envelope, Refusal};
 use whirlwind_component::Engine;
 use whirlwind_event::{Event, Topic, TopicFilter};
 use whirlwind_provider_api::{Error as KeyValueError, KeyValue};
@@ -51,6 +54,11 @@ pub(crate) struct Inner {
     /// Held while the numbers of instances are added up and one of them is set.
     sizes: std::sync::Mutex<()>,
     control: Option<std::path::PathBuf>,
+    data_dir: std::path::PathBuf,
+    /// Set when it has ended in good order, or given up.
+    left: std::sync::OnceLock<LeftBehind>,
+    /// Wakes the look for actors that have left the tree.
+    departures: tokio::sync::Notify,
     /// Set when every part has started.
     tree: SetOnce<SupervisorRef>,
     /// Cancelled when nothing more is accepted.
@@ -67,7 +75,8 @@ pub(crate) struct Inner {
 pub enum End {
     /// It was stopped, in good order.
     Stopped {
-        /// Events that were still in mailboxes when the time to drain was over. They are lost.
+        /// Events that were still in mailboxes when the time to drain was over. They are in the dead-letter file, or go back to the
+        /// door that owes their acknowledgement: [`Node::left_behind`] tells.
         unfinished: u64,
     },
     /// It was killed.
@@ -220,11 +229,6 @@ impl Node {
             .map(|known| known.store())
     }
 
-    /// The dead letters that are kept, oldest first.
-    pub fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.0.bus.dead_letters().list()
-    }
-
     /// How many events nobody subscribed to.
     pub fn unrouted(&self) -> u64 {
         self.0.bus.unrouted()
@@ -235,18 +239,13 @@ impl Node {
         let tree = self.tree().await;
         let mut states = BTreeMap::new();
         collect(&tree, &mut states);
-        let parents = tree::parents(&self.0.app.root);
+        let above = departed::above(&self.0.app.root);
         let state = |name: &str| match states.get(&(TreeKind::Actor, name)) {
             Some(state) => *state,
             // It is not in the tree: it has left it for good, or a supervisor above it is down.
             None if self.0.stopping.is_cancelled() => PartState::Stopped,
-            None => {
-                let above = parents.get(name).map_or(tree::ROOT, |above| &above.name);
-                match states.get(&(TreeKind::Supervisor, above)) {
-                    Some(PartState::Running) => PartState::Stopped,
-                    _ => PartState::Restarting,
-                }
-            }
+            None if departed::has_left(name, &states, &above) => PartState::Stopped,
+            None => PartState::Restarting,
         };
         let providers = self.0.providers.iter();
         let providers = providers.map(|provider| provider_part(provider));
@@ -265,7 +264,7 @@ impl Node {
     }
 
     /// Closes the doors, lets the actors empty their mailboxes for as long as `drain` says, and stops the tree in reverse order
-    /// of start. Returns when that is done; called twice, both calls do.
+    /// of start. What is left in mailboxes then, and the dead letters, are written to the dead-letter file. Returns when that is done; called twice, both calls do.
     pub async fn stop(&self) -> End {
         let tree = self.0.tree.wait().await.clone();
         if !self.0.stopping.is_cancelled() {
@@ -293,7 +292,7 @@ impl Node {
         tree.stop().await;
     }
 
-    /// Ends it at once. What is in mailboxes is lost.
+    /// Ends it at once. What is in mailboxes is lost, and so are the dead letters since the start.
     pub fn kill(&self) {
         self.0.stopping.cancel();
         if let Some(tree) = self.0.tree.get() {
@@ -310,14 +309,20 @@ impl Node {
 
     /// Waits for the end of the tree, and tells everybody.
     async fn watch(self, tree: SupervisorRef) {
-        let end = match tree.ended().await {
-            ExitReason::Normal | ExitReason::Shutdown => End::Stopped {
-                unfinished: self.0.bus.unfinished(),
-            },
+        let reason = tree.ended().await;
+        self.0.stopping.cancel();
+        // Whoever still publishes is turned away; what was taken of it is in a mailbox then.
+        self.0.publishing.close();
+        self.0.publishing.wait().await;
+        let unfinished = self.0.bus.unfinished();
+        if reason != ExitReason::Killed {
+            self.leave_behind().await;
+        }
+        let end = match reason {
+            ExitReason::Normal | ExitReason::Shutdown => End::Stopped { unfinished },
             ExitReason::Killed => End::Killed,
             gave_up => End::GaveUp(gave_up.to_string()),
         };
-        self.0.stopping.cancel();
         self.0.ended.send_replace(Some(end));
         self.0.over.cancel();
     }

@@ -232,7 +232,15 @@ fn with_below(snapshot: Snapshot) -> BoxFuture<'static, Vec<Status>> {
             match below {
                 Below::Nothing => {}
                 Below::Supervisor(supervisor) => {
-                    if let Some(snapshot) = supervisor.snapshot().await {
+                    let snapshot = supervisor.snapshot().await;
+                    // One that gives up, or just has, knows it before the supervisor above it does.
+                    let ends = snapshot
+                        .as_ref()
+                        .is_none_or(|snapshot| snapshot.state == State::Stopping);
+                    if ends && status.state == State::Running {
+                        status.state = State::Stopping;
+                    }
+                    if let Some(snapshot) = snapshot {
                         status.children = with_below(snapshot).await;
                     }
                 }

@@ -4,6 +4,7 @@
 mod capabilities;
 mod clock;
 mod cloudevents;
+mod dead;
 mod harm;
 mod isolation;
 mod keyvalue;

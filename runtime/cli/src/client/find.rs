@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use whirlwind::DATA_DIR;
 use whirlwind::control::SOCKET;
+use whirlwind::dead;
 use whirlwind::manifest::FILE_NAME;
 
 use crate::args::Global;
@@ -109,6 +110,37 @@ fn nearest() -> Result<PathBuf, Failure> {
         here.display()
     ))
     .help("start one with `whirlwind up`, or name a running one: --node PATH"))
+}
+
+/// The dead-letter file of the node that is meant and does not run, if it left one.
+pub(crate) fn dead_letters(global: &Global) -> Option<PathBuf> {
+    let file = |folder: &Path| Some(folder.join(dead::FILE)).filter(|path| path.is_file());
+    let named = |path: &Path| match path.is_dir() {
+        true => file(&path.join(DATA_DIR)).or_else(|| file(path)),
+        // A socket that was left behind lies beside it, a manifest above.
+        false => {
+            let folder = path.parent()?;
+            file(folder).or_else(|| file(&folder.join(DATA_DIR)))
+        }
+    };
+    if let Some(path) = &global.node {
+        return named(path);
+    }
+    if let Some(folder) = &global.data_dir {
+        return file(folder);
+    }
+    match std::env::var_os(VARIABLE) {
+        Some(path) if !path.is_empty() => named(Path::new(&path)),
+        _ => {
+            let here = std::env::current_dir().ok()?;
+            let nearest = here
+                .ancestors()
+                .find_map(|folder| file(&folder.join(DATA_DIR)))?;
+            // As for a socket: what is open to others was laid there for somebody to read.
+            let mode = fs::metadata(&nearest).ok()?.permissions().mode();
+            (mode & 0o077 == 0).then_some(nearest)
+        }
+    }
 }
 
 /// Says what it means that a socket does not take a connection.

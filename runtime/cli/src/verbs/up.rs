@@ -138,31 +138,67 @@ async fn attend(
         return Err(failure);
     }
     rest?;
-    match (ended(end)?, why) {
+    match (ended(node, end)?, why) {
         (Exit::Done, Why::TimeOver) if up.count.is_some() => Ok(Exit::Timeout),
         (exit, _) => Ok(exit),
     }
 }
 
-fn ended(end: End) -> Ended {
-    match end {
-        End::Stopped { unfinished } => {
-            if unfinished > 0 {
-                let events = if unfinished == 1 {
-                    "event was"
-                } else {
-                    "events were"
-                };
-                print::note(format_args!(
-                    "{unfinished} {events} still in mailboxes when the time to drain was over"
-                ));
+fn ended(node: &Node, end: End) -> Ended {
+    let lost = farewell(node);
+    match (end, lost) {
+        (End::Killed, _) => Ok(Exit::Forced),
+        (End::GaveUp(words), lost) => {
+            if let Some(lost) = lost {
+                print::say(lost);
             }
+            Err(gave_up(&words))
+        }
+        (End::Stopped { .. }, Some(lost)) => Err(lost),
+        (End::Stopped { .. }, None) => {
             print::say("stopped");
             Ok(Exit::Done)
         }
-        End::Killed => Ok(Exit::Forced),
-        End::GaveUp(words) => Err(gave_up(&words)),
     }
+}
+
+/// Says what the node left in its dead-letter file, and answers what is lost for want of one.
+fn farewell(node: &Node) -> Option<Failure> {
+    let left = node.left_behind()?;
+    let events = |count: u64| {
+        let events = if count == 1 {
+            "event was"
+        } else {
+            "events were"
+        };
+        format!("{count} {events} still in mailboxes at the end")
+    };
+    if left.returned > 0 {
+        let returned = events(left.returned);
+        print::note(format_args!(
+            "{returned}, and nobody was told that they were handled: they will come again"
+        ));
+    }
+    let letters = match left.letters {
+        0 => return None,
+        1 => "1 dead letter".to_owned(),
+        letters => format!("{letters} dead letters"),
+    };
+    let unfinished = match left.unfinished {
+        0 => String::new(),
+        unfinished => format!(" ({})", events(unfinished)),
+    };
+    if let Some(error) = &left.error {
+        let failure = Failure::failed(format!(
+            "{letters}{unfinished} lost, as the file could not be written: {error}"
+        ));
+        return Some(failure.at_path(&left.file));
+    }
+    let file = print::printable(&left.file.display().to_string());
+    print::note(format_args!(
+        "{file} keeps {letters}{unfinished}; see `whirlwind dead list`"
+    ));
+    None
 }
 
 async fn publish(node: &Node, publications: &[Publication]) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::bed::run;
 
-const VERBS: [&[&str]; 18] = [
+const VERBS: [&[&str]; 23] = [
     &["up"],
     &["build"],
     &["check"],
@@ -12,6 +12,11 @@ const VERBS: [&[&str]; 18] = [
     &["sub"],
     &["ps"],
     &["tree"],
+    &["dead"],
+    &["dead", "list"],
+    &["dead", "show"],
+    &["dead", "redeliver"],
+    &["dead", "drop"],
     &["kv"],
     &["kv", "get"],
     &["kv", "set"],

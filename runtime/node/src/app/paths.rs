@@ -7,8 +7,14 @@ use thiserror::Error;
 
 use super::{App, Backend};
 
-/// What the node itself keeps in the data directory. The control socket, and compiled components.
-const TAKEN: [&str; 2] = ["control.sock", "compiled"];
+/// What the node itself keeps in the data directory: the control socket, compiled components, dead letters.
+const TAKEN: [&str; 5] = [
+    "control.sock",
+    "compiled",
+    crate::dead::FILE,
+    crate::dead::DAMAGED,
+    crate::dead::file::NEW,
+];
 
 /// A component whose file is not there.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -207,6 +213,8 @@ mod tests {
             "control.sock",
             "./control.sock",
             "control.sock/x",
+            "dead-letters.jsonl",
+            "dead-letters.damaged.jsonl",
         ];
         for text in refused {
             assert!(provider_path(text).is_err(), "{text}");

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use futures::future::join_all;
-use tokio::sync::{SetOnce, watch};
+use tokio::sync::{Notify, SetOnce, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use whirlwind_bus::{
@@ -22,10 +22,13 @@ use whirlwind_component::{
 use whirlwind_provider_api::Bucket;
 use whirlwind_supervision::{Report, ReportEvent, Reporter, Supervisor};
 
+use super::dead::take_up;
+use super::departed::Departing;
 use super::{End, Inner, Node, data_dir};
 use crate::actor::{Actor, Changes};
 use crate::app::{self, App, MissingComponent};
 use crate::control::{self, ControlError, Socket};
+use crate::dead::file;
 use crate::manifest;
 use crate::part::PartKind;
 use crate::provider::{LinkedBucket, Provider};
@@ -74,6 +77,15 @@ pub enum StartError {
     /// The machine has no room for so many instances.
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
+    /// The dead letters of the last node cannot be read.
+    #[error("the dead letters in {} cannot be read: {error}; move the file away to start without them", path.display())]
+    DeadLetters {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
     /// The engine cannot be had.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -168,10 +180,19 @@ impl Builder {
             .map_err(StartError::Components)?;
         room(&app, &engine, &components)?;
         let bus = Arc::new(bus(&app));
+        take_up(&data_dir, &bus)
+            .await
+            .map_err(|error| StartError::DeadLetters {
+                path: data_dir.join(file::FILE),
+                error,
+            })?;
         let actors = actors(&app, &bus, components);
 
         let node = Node(Arc::new(Inner {
             control: socket.as_ref().map(|socket| socket.path().to_owned()),
+            data_dir,
+            left: OnceLock::new(),
+            departures: Notify::new(),
             app,
             bus,
             actors,
@@ -204,8 +225,14 @@ impl Node {
         let started = Arc::new(AtomicBool::new(false));
         let reporter = Reporter::new({
             let (started, inner) = (Arc::clone(&started), Arc::downgrade(inner));
+            let departing = Departing::of(&self.0.app);
             move |report| {
                 tree::log(&report);
+                if departing.concerns(&report)
+                    && let Some(inner) = inner.upgrade()
+                {
+                    inner.came_or_went(&report);
+                }
                 if !started.load(Ordering::Relaxed)
                     && let Some(inner) = inner.upgrade()
                     && let Some(up) = inner.came_up(&report)
@@ -219,6 +246,7 @@ impl Node {
             .map_err(|error| StartError::Tree(error.to_string()))?;
         started.store(true, Ordering::Relaxed);
         tokio::spawn(self.clone().watch(tree.clone()));
+        tokio::spawn(self.clone().see_off());
         // The first and only start: nobody else sets it.
         let _ = inner.tree.set(tree);
         Ok(())
@@ -460,6 +488,7 @@ fn actors(
                 .backoff,
             live: AtomicUsize::new(0),
             restarts: AtomicU64::new(0),
+            presence: Mutex::default(),
             spec: spec.clone(),
         };
         actors.insert(spec.name.clone(), Arc::new(actor));

@@ -1,0 +1,137 @@
+//! A dead letter's way back into mailboxes.
+
+use std::sync::Arc;
+
+use whirlwind_event::Topic;
+
+use crate::bus::{Few, Subscriber};
+use crate::mailbox::{Origin, Place};
+use crate::{Bus, DeadLetter, Envelope, MailboxFull, Reason};
+
+/// Where a dead letter went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redelivered {
+    /// Into the mailbox of the actor that had not handled it. The others had.
+    To(Arc<str>),
+    /// To all who subscribe to its topic: it had stopped on its way there.
+    Published {
+        /// The topic.
+        topic: Topic,
+        /// How many took it.
+        delivered: usize,
+    },
+}
+
+/// Why a dead letter was not delivered again. It is kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RedeliverError {
+    /// It is not there: it never was, or somebody was faster.
+    #[error("there is no dead letter {0}")]
+    Unknown(u64),
+    /// No actor of this name subscribes to anything.
+    #[error("no actor `{0}` takes events here; the letter is kept")]
+    NoActor(Arc<str>),
+    /// Its actor will not read it.
+    #[error("actor `{0}` has left the supervision tree for good; the letter is kept")]
+    Gone(Arc<str>),
+    /// Nobody would hear of it.
+    #[error("nobody subscribes to `{0}`; the letter is kept")]
+    Nobody(Topic),
+    /// There is no room for it now.
+    #[error("{0}; the letter is kept")]
+    Full(MailboxFull),
+    /// There never will be.
+    #[error("an event of {bytes} bytes can never fit: {full}; the letter is kept")]
+    TooLarge {
+        /// Bytes of the event.
+        bytes: usize,
+        /// The mailbox it does not fit in.
+        full: MailboxFull,
+    },
+}
+
+impl RedeliverError {
+    /// Whether the same may succeed later, without anything being changed.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+}
+
+impl Bus {
+    /// Delivers a dead letter again, as a first attempt with no turns behind it.
+    ///
+    /// It goes back to the actor that could not handle it, and to nobody else. One that stopped for [`Reason::MaxHops`] never
+    /// reached anybody: it is published on its topic. Either it is gone from the box and in every mailbox that it should be in,
+    /// or nothing has changed; of several who try at the same time, one succeeds.
+    ///
+    /// # Errors
+    /// [`RedeliverError`]. Where an overflow policy would drop something to make room, there is no room.
+    pub fn redeliver(&self, id: u64) -> Result<Redelivered, RedeliverError> {
+        let taken = self.dead_letters().take_if(id, |letter| {
+            let event = letter.event.size();
+            match letter.reason {
+                Reason::MaxHops => self.places_on(&letter.topic, event),
+                _ => self.place_at(letter, event),
+            }
+        });
+        let (letter, places) = taken.ok_or(RedeliverError::Unknown(id))??;
+        let mut delivered = 0;
+        let envelope = Envelope::new(letter.topic.clone(), letter.event);
+        for (place, observer) in places {
+            delivered += usize::from(!observer);
+            self.fill(place, envelope.copy(observer));
+        }
+        Ok(match letter.reason {
+            Reason::MaxHops => Redelivered::Published {
+                topic: letter.topic,
+                delivered,
+            },
+            _ => Redelivered::To(letter.actor),
+        })
+    }
+
+    fn place_at(
+        &self,
+        letter: &DeadLetter,
+        bytes: usize,
+    ) -> Result<Few<(Place, bool)>, RedeliverError> {
+        let mailbox = self.named(&letter.actor);
+        let mailbox = mailbox.ok_or_else(|| RedeliverError::NoActor(Arc::clone(&letter.actor)))?;
+        if mailbox.is_gone() {
+            return Err(RedeliverError::Gone(Arc::clone(&letter.actor)));
+        }
+        let mut places = Few::new();
+        places.push((self.room(&mailbox, bytes)?, false));
+        Ok(places)
+    }
+
+    fn places_on(&self, topic: &Topic, bytes: usize) -> Result<Few<(Place, bool)>, RedeliverError> {
+        let mut places = Few::new();
+        for Subscriber { mailbox, observer } in self.subscribers(topic) {
+            let place = match observer {
+                true => mailbox
+                    .reserve(bytes, Origin::Door)
+                    .map_err(RedeliverError::Full)?,
+                false => self.room(&mailbox, bytes)?,
+            };
+            places.push((place, observer));
+        }
+        match places.iter().any(|(_, observer)| !observer) {
+            true => Ok(places),
+            false => Err(RedeliverError::Nobody(topic.clone())),
+        }
+    }
+
+    /// Room that drops nothing else.
+    fn room(&self, mailbox: &crate::Mailbox, bytes: usize) -> Result<Place, RedeliverError> {
+        if !mailbox.could_fit(bytes) {
+            let full = mailbox.full();
+            return Err(RedeliverError::TooLarge { bytes, full });
+        }
+        match mailbox.reserve(bytes, Origin::Door) {
+            Ok(place) if place.is_held() => Ok(place),
+            Ok(_) => Err(RedeliverError::Full(mailbox.full())),
+            Err(full) => Err(RedeliverError::Full(full)),
+        }
+    }
+}
