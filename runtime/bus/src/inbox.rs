@@ -79,7 +79,8 @@ impl Inbox {
         Mailbox(Arc::clone(&self.shared))
     }
 
-    /// What earlier incarnations left in their slots, in the order of slots. A slot that is leased keeps what it has.
+    /// What earlier incarnations left in their slots, in the order of slots, then what workers left that do not come again. A
+    /// slot that is leased keeps what it has.
     pub(crate) fn take_left(&self) -> Vec<Envelope> {
         let mut slots = self.slots();
         let left = slots.extract_if(|_, slot| matches!(slot, Slot::Left(_)));
@@ -89,7 +90,10 @@ impl Inbox {
             Slot::Left(in_hand) => Some(in_hand.envelope),
             Slot::Leased => None,
         });
-        envelopes.collect()
+        let orphans = std::iter::from_fn(|| self.left.take());
+        envelopes
+            .chain(orphans.map(|in_hand| in_hand.envelope))
+            .collect()
     }
 
     /// Whether somebody reads.

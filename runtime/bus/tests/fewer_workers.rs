@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{bus, envelope, subscriber};
 use tokio::time::Instant;
-use whirlwind_bus::{Bus, Inbox, Lease, Overflow};
+use whirlwind_bus::{Bus, Inbox, Lease, Overflow, Reason};
 
 fn three_events(names: [&str; 3]) -> (Bus, Inbox) {
     let bus = bus();
@@ -101,4 +101,15 @@ async fn a_worker_that_stays_is_given_back_what_it_left_itself() {
     drop(one);
     assert_eq!(handle_next(&mut inbox.lease(1).unwrap()).await, "2");
     assert_eq!(handle_next(&mut inbox.lease(0).unwrap()).await, "1");
+}
+
+#[tokio::test]
+async fn a_mailbox_that_is_emptied_holds_back_nothing_of_theirs() {
+    let (bus, inbox) = three_events(["1", "2", "3"]);
+    let mut goes = inbox.lease(1).unwrap();
+    goes.next().await;
+    inbox.workers(1);
+    drop(goes);
+    let emptied = bus.empty(&inbox, Reason::NodeEnded);
+    assert_eq!((emptied.dead, bus.unfinished()), (3, 0));
 }
