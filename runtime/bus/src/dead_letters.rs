@@ -107,14 +107,14 @@ impl DeadLetters {
         }
     }
 
-    /// Records `envelope` and ends its delivery; answers the letter's id.
+    /// Records `envelope` and ends its delivery; answers the letter's id, and which letters made room for it.
     pub(crate) fn record(
         &self,
         envelope: Envelope,
         actor: Arc<str>,
         reason: Reason,
         mut error: String,
-    ) -> u64 {
+    ) -> (u64, Vec<DeadLetter>) {
         if error.len() > MAX_ERROR {
             error.truncate(error.floor_char_boundary(MAX_ERROR));
             error.push_str("...");
@@ -134,16 +134,25 @@ impl DeadLetters {
         let id = letter.id;
         kept.bytes += size(&letter);
         kept.letters.push_back(letter);
+        let mut pushed_out = Vec::new();
         while kept.letters.len() > self.limits.count || kept.bytes > self.limits.bytes {
             let Some(oldest) = kept.letters.pop_front() else {
                 break;
             };
             kept.bytes -= size(&oldest);
             kept.pushed_out += 1;
+            pushed_out.push(oldest);
         }
         drop(kept);
         envelope.settle();
-        id
+        (id, pushed_out)
+    }
+
+    /// One of the newest: it is looked for from the end.
+    pub(crate) fn latest(&self, id: u64) -> Option<DeadLetter> {
+        let kept = self.lock();
+        let mut newest = kept.letters.iter().rev();
+        newest.find(|letter| letter.id == id).cloned()
     }
 
     /// All that are kept, oldest first.

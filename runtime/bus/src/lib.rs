@@ -12,6 +12,7 @@
 //! | [`inbox`](Inbox) | the receiving end and the [`Lease`] of one incarnation |
 //! | [`settlement`](Settlement) | the counted acknowledgement token of a door |
 //! | [`dead_letters`](DeadLetters) | events that could not be handled, with their cause |
+//! | [`notice`](Notice) | what the bus tells of events that nobody will handle |
 //! | [`rules`](TopicRules) | what holds for single topics: size limit, dead-letter topic |
 //!
 //! Errors give the envelope back ([`Refusal`]) or name the mailbox that is full ([`MailboxFull`]). This crate knows nothing of
@@ -23,13 +24,15 @@ mod envelope;
 mod inbox;
 mod load;
 mod mailbox;
+mod notice;
 mod rules;
 mod settlement;
 
 pub use bus::{Bus, Delivery, Refusal, Reservation};
 pub use dead_letters::{DeadLetter, DeadLetterLimits, DeadLetters, Reason};
 pub use envelope::Envelope;
-pub use inbox::{Inbox, Lease, SlotTaken};
+pub use inbox::{Inbox, Lease, LeftInHand, SlotTaken};
 pub use mailbox::{Capacity, Mailbox, MailboxFull, MailboxSpec, Overflow, Stats};
+pub use notice::{Audience, Notice};
 pub use rules::{DEFAULT_MAX_EVENT, TopicRule, TopicRules};
 pub use settlement::{Settled, Settlement, Verdict};

@@ -35,6 +35,7 @@
 //! | `actor` | a component as an actor: its worker loop, its outbox |
 //! | `provider` | key-value stores, up or down, and the links to them |
 //! | [`control`] | the control API on a unix socket: the one door of this crate |
+//! | `lifecycle` | what happens to the parts, told as events on `$sys/#` |
 //! | `subscription` | events as somebody who looks on sees them |
 //! | [`part`](Part) | what a node says of its parts |
 //! | [`check`](check()) | what would fail at start, without starting |
@@ -48,6 +49,7 @@ pub mod app;
 mod check;
 pub mod control;
 mod guarantee;
+mod lifecycle;
 pub mod manifest;
 mod node;
 mod part;

@@ -29,7 +29,7 @@ use crate::provider::Provider;
 pub(crate) const ROOT: &str = "root";
 pub(crate) const PROVIDERS: &str = "providers";
 pub(crate) const DOORS: &str = "doors";
-const NODE: &str = "node";
+pub(crate) const NODE: &str = "node";
 
 /// The spec of a node's whole tree.
 pub(crate) fn spec(
