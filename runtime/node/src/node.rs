@@ -233,8 +233,13 @@ impl Node {
             // It is not in the tree: it has left it for good, or a supervisor above it is down.
             None if self.0.stopping.is_cancelled() => PartState::Stopped,
             None => {
-                let above = parents.get(name).map_or(tree::ROOT, |above| &above.name);
-                match states.get(&(TreeKind::Supervisor, above)) {
+                // The first one above that is there decides: one that left for good took all below it along.
+                let above = std::iter::successors(parents.get(name), |above| {
+                    parents.get(above.name.as_str())
+                });
+                let mut above =
+                    above.filter_map(|above| states.get(&(TreeKind::Supervisor, &above.name)));
+                match above.next() {
                     Some(PartState::Running) => PartState::Stopped,
                     _ => PartState::Restarting,
                 }

@@ -7,6 +7,7 @@ mod harm;
 mod isolation;
 mod keyvalue;
 mod life;
+mod lifecycle;
 mod mailbox;
 mod pingpong;
 mod poison;
