@@ -228,3 +228,53 @@ impl Lifecycle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use whirlwind_bus::{
+        Capacity, DeadLetterLimits, DeadLetters, MailboxSpec, Overflow, TopicRules,
+    };
+    use whirlwind_event::TopicFilter;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_built_of_what_nobody_subscribes_to() {
+        let letters = DeadLetters::new(DeadLetterLimits::default());
+        let bus = Arc::new(Bus::new(TopicRules::default(), letters));
+        let lifecycle = Lifecycle::new("app", Arc::downgrade(&bus));
+        let (mailbox, inbox) = bus.mailbox(MailboxSpec {
+            name: "watch".into(),
+            capacity: Capacity::default(),
+            overflow: Overflow::DropNewest,
+        });
+        let built = Cell::new(0);
+        let announce = || {
+            lifecycle.announce("actor", "a", "crashed", Cause::NONE, || {
+                built.set(built.get() + 1);
+            });
+        };
+        announce();
+        bus.observe(&TopicFilter::parse("#").unwrap(), &mailbox);
+        announce();
+        bus.observe(&TopicFilter::parse("$sys/provider/#").unwrap(), &mailbox);
+        announce();
+        assert_eq!((built.get(), inbox.stats().depth), (0, 0));
+        bus.observe(&TopicFilter::parse("$sys/+/a/crashed").unwrap(), &mailbox);
+        announce();
+        assert_eq!((built.get(), inbox.stats().depth), (1, 1));
+    }
+
+    #[test]
+    fn what_comes_of_news_is_told_only_to_those_who_look_on() {
+        let news = Cause::event(&Topic::parse("$sys/actor/a/crashed").unwrap(), 3);
+        assert_eq!((news.hops, news.audience), (4, Audience::Observers));
+        let other = Cause::event(&Topic::parse("in").unwrap(), u32::MAX);
+        assert_eq!(
+            (other.hops, other.audience),
+            (u32::MAX, Audience::Everybody)
+        );
+    }
+}

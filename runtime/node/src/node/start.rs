@@ -265,13 +265,12 @@ impl Inner {
         }
         let name = &*report.child;
         let (kind, detail) = match &*report.supervisor {
-            // First, as a supervisor of the manifest may have the name of a fixed one.
-            _ if self.actors.contains_key(name) => (PartKind::Actor, None),
             tree::PROVIDERS => {
                 let provider = self.providers.iter().find(|known| known.name == name)?;
                 (PartKind::Provider, provider.notice())
             }
             tree::DOORS => (PartKind::Door, None),
+            _ if self.actors.contains_key(name) => (PartKind::Actor, None),
             _ => return None,
         };
         Some(Progress::Up {
