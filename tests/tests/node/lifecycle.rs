@@ -193,6 +193,7 @@ async fn a_supervisor_that_is_started_again_says_so_and_one_that_left_for_good_l
     let Some(component) = guest("misbehave") else {
         return;
     };
+    let once = "max_restarts = 0\nretry = { max_deliver = 1 }";
     let manifest = format!(
         r#"
         manifest = 1
@@ -207,8 +208,8 @@ async fn a_supervisor_that_is_started_again_says_so_and_one_that_left_for_good_l
         children = ["two"]
         {}{}
         "#,
-        actor("one", &component, "max_restarts = 0"),
-        actor("two", &component, "max_restarts = 0"),
+        actor("one", &component, once),
+        actor("two", &component, once),
     );
     let bed = Bed::start(&manifest).await;
     let mut watch = bed.watch("$sys/supervisor/+/+");
@@ -233,7 +234,8 @@ async fn a_supervisor_that_is_started_again_says_so_and_one_that_left_for_good_l
     bed.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+// On a clock that stands still while anybody works, so that nothing comes too early.
+#[tokio::test(start_paused = true)]
 async fn what_a_full_mailbox_drops_is_told_with_its_policy() {
     let Some(component) = guest("misbehave") else {
         return;
@@ -330,16 +332,21 @@ async fn a_storm_of_traps_is_told_or_counted_as_missed_to_the_last() {
     assert_eq!(seen + missed, 3 * traps + 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+// On a clock that stands still while anybody works, so that nothing comes too early.
+#[tokio::test(start_paused = true)]
 async fn b2_a_restart_of_the_group_raises_no_attempt_of_an_event_in_hand() {
     let Some(component) = guest("misbehave") else {
         return;
     };
-    let retry = r#"retry = { backoff = { min = "300ms", max = "300ms" } }"#;
+    let retry = r#"retry = { backoff = { min = "10s", max = "10s" } }"#;
     let manifest = format!(
         "manifest = 1\n[supervisor.root]\nstrategy = \"one-for-all\"\n{}{}",
         actor("holder", &component, retry),
-        actor("weak", &component, "max_restarts = 0"),
+        actor(
+            "weak",
+            &component,
+            "max_restarts = 0\nretry = { max_deliver = 1 }"
+        ),
     );
     let bed = Bed::start(&manifest).await;
     let mut watch = bed.watch("$sys/actor/#");
