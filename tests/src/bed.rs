@@ -49,6 +49,19 @@ impl Bed {
         Self::start_app(folder, app).await
     }
 
+    /// Starts the app that `manifest` describes, looked on at from before its start.
+    pub async fn start_watched(manifest: &str, filter: &str) -> (Self, Watch) {
+        log::keep();
+        let folder = TempDir::new().unwrap_or_else(|error| panic!("no folder: {error}"));
+        let builder = Node::builder(app(folder.path(), manifest, &Variables::none()));
+        let filter = TopicFilter::parse(filter).unwrap_or_else(|error| panic!("{error}"));
+        let watch = Watch(builder.subscribe(&filter));
+        match builder.start().await {
+            Ok(node) => (Self { node, folder }, watch),
+            Err(error) => panic!("the app does not start: {error}"),
+        }
+    }
+
     /// Starts an app that is read already, in the folder it was read from.
     ///
     /// # Errors
@@ -150,6 +163,36 @@ impl Watch {
             texts.push(self.text().await);
         }
         texts
+    }
+
+    /// The topic of the next event, and its data as JSON.
+    pub async fn json(&mut self) -> (Topic, serde_json::Value) {
+        let (topic, event) = self.seen().await;
+        let data = serde_json::from_slice(event.data().unwrap_or_default());
+        (topic, data.unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    /// The next event on `topic`, past any others, as JSON.
+    pub async fn json_on(&mut self, topic: &str) -> serde_json::Value {
+        loop {
+            let (on, data) = self.json().await;
+            if on.as_str() == topic {
+                return data;
+            }
+        }
+    }
+
+    /// How many events there are to see of a node that has ended, and how many were missed.
+    pub async fn tally(mut self) -> (u64, u64) {
+        let (mut seen, mut missed) = (0, 0);
+        loop {
+            match timeout(PATIENCE, self.0.next()).await {
+                Ok(Some(Seen::Event { .. })) => seen += 1,
+                Ok(Some(Seen::Missed(count))) => missed += count,
+                Ok(None) => return (seen, missed),
+                Err(_) => panic!("the node has not ended"),
+            }
+        }
     }
 
     /// What is left to see of a node that has ended, as text.

@@ -1,6 +1,6 @@
 //! Who subscribes to what.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -9,8 +9,10 @@ use tokio::sync::Notify;
 use whirlwind_event::{Event, FilterTree, Topic, TopicFilter};
 
 use crate::mailbox::{Filled, Origin, Place};
+use crate::notice::Listener;
 use crate::{
-    DeadLetters, Envelope, Inbox, Mailbox, MailboxFull, MailboxSpec, Reason, Settlement, TopicRules,
+    Audience, DeadLetters, Envelope, Inbox, Mailbox, MailboxFull, MailboxSpec, Notice, Reason,
+    Settlement, TopicRules,
 };
 
 /// The table of subscriptions, and the way of an event into mailboxes: passive, with no task of its own and no lock across an
@@ -23,6 +25,9 @@ pub struct Bus {
     dead_letters: DeadLetters,
     drain: Arc<Drain>,
     unrouted: AtomicU64,
+    listener: Option<Listener>,
+    /// Subscriptions to topics of the system. With none there is nothing to tell, and no topic to look up for it.
+    system: AtomicUsize,
 }
 
 #[derive(Clone, Debug)]
@@ -77,7 +82,16 @@ impl Bus {
             dead_letters,
             drain: Arc::default(),
             unrouted: AtomicU64::new(0),
+            listener: None,
+            system: AtomicUsize::new(0),
         }
+    }
+
+    /// The same, with somebody who hears its [`Notice`]s. It is called where an event ends, so it must be quick and may not block.
+    #[must_use]
+    pub fn with_listener(mut self, hear: impl Fn(Notice<'_>) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Listener::new(hear));
+        self
     }
 
     /// A mailbox that no topic leads to yet.
@@ -105,11 +119,15 @@ impl Bus {
 
     /// Leads `filter` to `mailbox` no longer. What already lies in it stays.
     pub fn unsubscribe(&self, filter: &TopicFilter, mailbox: &Mailbox) {
+        let mut removed = 0;
         self.subscriptions.rcu(|table| {
             let mut table = FilterTree::clone(table);
-            table.remove(filter, |s| s.mailbox.same(mailbox));
+            removed = table.remove(filter, |s| s.mailbox.same(mailbox));
             table
         });
+        if is_system(filter) {
+            self.system.fetch_sub(removed, Ordering::Relaxed);
+        }
     }
 
     fn lead(&self, filter: &TopicFilter, mailbox: &Mailbox, observer: bool) {
@@ -122,6 +140,9 @@ impl Bus {
             table.insert(filter, subscriber.clone());
             table
         });
+        if is_system(filter) {
+            self.system.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// What holds for single topics.
@@ -156,6 +177,29 @@ impl Bus {
         delivery
     }
 
+    /// Whether anybody subscribes to topics of the system at all: one load, for whoever would else build a topic to ask for.
+    pub fn is_system_heard(&self) -> bool {
+        self.system.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether anybody subscribes to `topic`.
+    pub fn is_heard(&self, topic: &Topic) -> bool {
+        let mut heard = false;
+        self.subscriptions.load().for_each(topic, |_| heard = true);
+        heard
+    }
+
+    /// Lets those know who want to: whoever has no room now misses it, and counts it as dropped. It waits for nobody, displaces
+    /// nothing, is never refused and of its own end nothing is told.
+    pub fn announce(&self, topic: &Topic, event: &Arc<Event>, hops: u32, audience: Audience) {
+        for Subscriber { mailbox, observer } in self.subscribers(topic) {
+            if observer || audience == Audience::Everybody {
+                let envelope = Envelope::new(topic.clone(), Arc::clone(event)).after_hops(hops);
+                mailbox.take_or_miss(envelope);
+            }
+        }
+    }
+
     /// Takes a place for `event` in every mailbox that it will go to, or in none.
     pub fn reserve(&self, topic: Topic, event: Arc<Event>) -> Result<Reservation, MailboxFull> {
         let mut places = Few::new();
@@ -184,7 +228,7 @@ impl Bus {
             .after_hops(hops)
             .holding(settlement);
         for (place, observer) in places {
-            self.fill(place, envelope.copy(observer));
+            self.fill(place, observer, envelope.copy(observer));
         }
         envelope.settle();
     }
@@ -210,7 +254,19 @@ impl Bus {
                 .after_hops(envelope.hops + 1)
                 .into_letter()
         });
-        let id = self.dead_letters.record(envelope, actor, reason, error);
+        let (listener, hops) = (self.listener(&envelope.topic), envelope.hops);
+        let (id, pushed_out) = self.dead_letters.record(envelope, actor, reason, error);
+        if let Some(listener) = listener {
+            // A letter too large for the box went out of it at once.
+            let kept = self.dead_letters.latest(id);
+            let letter = kept.as_ref().or_else(|| pushed_out.last());
+            if let Some(letter) = letter.filter(|letter| letter.id == id) {
+                listener.tell(Notice::DeadLettered { letter, hops });
+            }
+            for letter in pushed_out.iter().filter(|out| !out.topic.is_system()) {
+                listener.tell(Notice::PushedOut { letter, hops });
+            }
+        }
         if let Some(copy) = copy {
             // The letter itself is safe in the box, so a full subscriber of the dead-letter topic costs only the notice.
             self.publish(copy);
@@ -268,7 +324,7 @@ impl Bus {
     fn offer(&self, mailbox: Mailbox, observer: bool, envelope: Envelope) -> Result<(), Refusal> {
         let bytes = envelope.size();
         match mailbox.reserve(bytes, Origin::Door) {
-            Ok(place) => self.fill(place, envelope),
+            Ok(place) => self.fill(place, observer, envelope),
             Err(full) if !mailbox.could_fit(bytes) => {
                 // Waiting for room would be waiting for ever.
                 let error = format!("an event of {bytes} bytes can never fit: {full}");
@@ -285,8 +341,26 @@ impl Bus {
         Ok(())
     }
 
-    pub(crate) fn fill(&self, mut place: Place, envelope: Envelope) {
-        if let Filled::DeadLetter(envelope, full) = place.fill(envelope) {
+    /// Who is to be told of the end of an event on `topic`, if anybody is.
+    fn listener(&self, topic: &Topic) -> Option<&Listener> {
+        let told = self.is_system_heard() && !topic.is_system();
+        self.listener.as_ref().filter(|_| told)
+    }
+
+    pub(crate) fn fill(&self, mut place: Place, observer: bool, envelope: Envelope) {
+        let dropped = |mailbox: &Mailbox, dropped: &Envelope| {
+            // What an observer misses it is told itself.
+            if !observer && let Some(listener) = self.listener(&dropped.topic) {
+                listener.tell(Notice::Dropped {
+                    actor: mailbox.name(),
+                    overflow: mailbox.overflow(),
+                    topic: &dropped.topic,
+                    event: &dropped.event,
+                    hops: dropped.hops,
+                });
+            }
+        };
+        if let Filled::DeadLetter(envelope, full) = place.fill(envelope, dropped) {
             let error = full.to_string();
             self.dead_letter(envelope, full.name, Reason::MailboxFull, error);
         }
@@ -304,6 +378,10 @@ impl Bus {
             .unwrap_or_else(PoisonError::into_inner);
         mailboxes.iter().find(|m| **m.name() == *name).cloned()
     }
+}
+
+fn is_system(filter: &TopicFilter) -> bool {
+    filter.as_str().starts_with('$')
 }
 
 impl Refusal {

@@ -153,14 +153,14 @@ impl DeadLetters {
         }
     }
 
-    /// Records `envelope` and ends its delivery; answers the letter's id.
+    /// Records `envelope` and ends its delivery; answers the letter's id, and which letters made room for it.
     pub(crate) fn record(
         &self,
         envelope: Envelope,
         actor: Arc<str>,
         reason: Reason,
         mut error: String,
-    ) -> u64 {
+    ) -> (u64, Vec<DeadLetter>) {
         if error.len() > MAX_ERROR {
             error.truncate(error.floor_char_boundary(MAX_ERROR));
             error.push_str("...");
@@ -178,10 +178,10 @@ impl DeadLetters {
             event: Arc::clone(&envelope.event),
         };
         let id = letter.id;
-        self.keep(&mut kept, letter);
+        let pushed_out = self.keep(&mut kept, letter);
         drop(kept);
         envelope.settle();
-        id
+        (id, pushed_out)
     }
 
     /// Puts a letter of an earlier node back in, behind those that are there. Ids go on after the highest ever seen.
@@ -189,10 +189,12 @@ impl DeadLetters {
         self.keep(&mut self.lock(), letter);
     }
 
-    fn keep(&self, kept: &mut Kept, letter: DeadLetter) {
+    /// Puts a letter in; answers those that made room for it.
+    fn keep(&self, kept: &mut Kept, letter: DeadLetter) -> Vec<DeadLetter> {
         kept.last_id = kept.last_id.max(letter.id);
         kept.bytes += size(&letter);
         kept.letters.push_back(letter);
+        let mut pushed_out = Vec::new();
         let DeadLetterLimits { count, bytes } = self.limits;
         while !kept.unbounded && (kept.letters.len() > count || kept.bytes > bytes) {
             let Some(oldest) = kept.letters.pop_front() else {
@@ -200,12 +202,21 @@ impl DeadLetters {
             };
             kept.bytes -= size(&oldest);
             kept.pushed_out += 1;
+            pushed_out.push(oldest);
         }
+        pushed_out
     }
 
     /// From now on nothing is pushed out any more: for the end, when all of it is about to be written away.
     pub fn lift_bounds(&self) {
         self.lock().unbounded = true;
+    }
+
+    /// One of the newest: it is looked for from the end.
+    pub(crate) fn latest(&self, id: u64) -> Option<DeadLetter> {
+        let kept = self.lock();
+        let mut newest = kept.letters.iter().rev();
+        newest.find(|letter| letter.id == id).cloned()
     }
 
     /// All that are kept, oldest first.

@@ -47,7 +47,8 @@ impl Bus {
     }
 
     /// Ends the events in a mailbox: first those in hand when their instances ended, then the queue. Each is a dead letter of
-    /// this `reason`, except where a door waits to acknowledge it: that one goes back. What a lease still has in hand stays.
+    /// this `reason`, except where a door waits to acknowledge it: that one goes back. News of the node is dropped and counted. What a
+    /// lease still has in hand stays.
     pub fn empty(&self, inbox: &Inbox, reason: Reason) -> Emptied {
         let mut emptied = Emptied::default();
         for envelope in inbox.take_left() {
@@ -73,7 +74,12 @@ impl Bus {
 
     fn end(&self, shared: &Shared, envelope: Envelope, reason: Reason) -> Emptied {
         let mut emptied = Emptied::default();
-        if envelope.settlement().is_some() {
+        let awaited = envelope.is_awaited();
+        if !awaited {
+            // News of the node, which nobody is left to hear.
+            shared.counters.dropped.fetch_add(1, Ordering::Relaxed);
+            envelope.settle();
+        } else if envelope.settlement().is_some() {
             emptied.returned = 1;
             drop(envelope); // its share is let go unsettled, which abandons the whole
         } else {
@@ -86,7 +92,7 @@ impl Bus {
             let name = Arc::clone(&shared.name);
             self.dead_letter(envelope, name, reason, error.to_owned());
         }
-        shared.ended();
+        shared.ended(awaited);
         emptied
     }
 }

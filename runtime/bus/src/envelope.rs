@@ -70,6 +70,11 @@ impl Envelope {
         self.event.size()
     }
 
+    /// Whether a drain waits for its end. News of the node holds none up: the end of a node makes some itself.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.topic.is_system()
+    }
+
     /// A copy for one more subscriber. An observer's holds no share: it holds up nobody's acknowledgement.
     pub(crate) fn copy(&self, observer: bool) -> Self {
         let settlement = match observer {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::{Instant, sleep_until};
+use whirlwind_event::{Event, Topic};
 
 use crate::left::Left;
 use crate::mailbox::Shared;
@@ -43,6 +44,21 @@ pub struct Lease {
     inbox: Inbox,
     worker: usize,
     in_hand: Option<InHand>,
+}
+
+/// An event that waits for the next reader of its slot.
+#[derive(Clone, Debug)]
+pub struct LeftInHand {
+    /// Which worker's slot.
+    pub worker: usize,
+    /// The topic it was published on.
+    pub topic: Topic,
+    /// The event.
+    pub event: Arc<Event>,
+    /// Which delivery it is in, counted from 1.
+    pub attempt: u32,
+    /// Turns that lie behind it.
+    pub hops: u32,
 }
 
 /// A worker's slot was asked for while an earlier incarnation still reads from it.
@@ -145,6 +161,22 @@ impl Inbox {
         bus.dead_letter(envelope, Arc::clone(&self.shared.name), reason, error)
     }
 
+    /// The events that readers which are gone left in hand; those of slots that are read now are not among them.
+    pub fn left_in_hand(&self) -> Vec<LeftInHand> {
+        let slots = self.slots();
+        let left = slots.iter().filter_map(|(worker, slot)| match slot {
+            Slot::Leased => None,
+            Slot::Left(InHand { envelope, .. }) => Some(LeftInHand {
+                worker: *worker,
+                topic: envelope.topic.clone(),
+                event: Arc::clone(&envelope.event),
+                attempt: envelope.attempt,
+                hops: envelope.hops,
+            }),
+        });
+        left.collect()
+    }
+
     fn slots(&self) -> MutexGuard<'_, HashMap<usize, Slot>> {
         // Nothing in here panics between two changes that belong together.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
@@ -172,8 +204,9 @@ impl Lease {
     pub fn handled(&mut self) {
         if let Some(in_hand) = self.in_hand.take() {
             count(&self.inbox.shared.counters.handled);
+            let awaited = in_hand.envelope.is_awaited();
             in_hand.envelope.settle();
-            self.inbox.shared.ended();
+            self.inbox.shared.ended(awaited);
         }
     }
 
@@ -192,8 +225,9 @@ impl Lease {
         let in_hand = self.in_hand.take()?;
         let shared = &self.inbox.shared;
         count(&shared.counters.failed);
+        let awaited = in_hand.envelope.is_awaited();
         let id = self.inbox.dead_letter(bus, in_hand.envelope, reason, error);
-        shared.ended();
+        shared.ended(awaited);
         Some(id)
     }
 

@@ -15,6 +15,7 @@
 //! | [`dead_letters`](DeadLetters) | events that could not be handled, with their cause |
 //! | [`redelivery`](Redelivered) | a dead letter's way back into mailboxes |
 //! | [`departure`](Emptied) | what becomes of a mailbox that nobody will read any more |
+//! | [`notice`](Notice) | what the bus tells of events that nobody will handle |
 //! | [`rules`](TopicRules) | what holds for single topics: size limit, dead-letter topic |
 //!
 //! Errors give the envelope back ([`Refusal`]) or name the mailbox that is full ([`MailboxFull`]). This crate knows nothing of
@@ -28,6 +29,7 @@ mod inbox;
 mod left;
 mod load;
 mod mailbox;
+mod notice;
 mod redelivery;
 mod rules;
 mod settlement;
@@ -38,8 +40,9 @@ pub use dead_letters::{
 };
 pub use departure::Emptied;
 pub use envelope::Envelope;
-pub use inbox::{Inbox, Lease, SlotTaken};
+pub use inbox::{Inbox, Lease, LeftInHand, SlotTaken};
 pub use mailbox::{Capacity, Mailbox, MailboxFull, MailboxSpec, Overflow, Stats};
+pub use notice::{Audience, Notice};
 pub use redelivery::{RedeliverError, Redelivered};
 pub use rules::{DEFAULT_MAX_EVENT, TopicRule, TopicRules};
 pub use settlement::{Settled, Settlement, Verdict};

@@ -58,6 +58,18 @@ pub enum Overflow {
     DeadLetter,
 }
 
+impl Overflow {
+    /// The word that the manifest has for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reject => "reject",
+            Self::DropOldest => "drop-oldest",
+            Self::DropNewest => "drop-newest",
+            Self::DeadLetter => "dead-letter",
+        }
+    }
+}
+
 /// What a mailbox is made from.
 #[derive(Clone, Debug)]
 pub struct MailboxSpec {
@@ -106,7 +118,7 @@ pub(crate) struct Counters {
 pub struct Stats {
     /// Events waiting now, places reserved by running turns included.
     pub depth: usize,
-    /// Events it took.
+    /// Events it took; those on topics of the system are not counted, as nobody waits for their end.
     pub accepted: u64,
     /// Turns that ended well.
     pub handled: u64,
@@ -200,6 +212,20 @@ impl Mailbox {
         })
     }
 
+    pub(crate) fn overflow(&self) -> Overflow {
+        self.0.overflow
+    }
+
+    /// Takes an event if there is room now, and else counts it as dropped, whatever the overflow says.
+    pub(crate) fn take_or_miss(&self, envelope: Envelope) {
+        match self.0.try_hold(envelope.size(), Origin::Door) {
+            true => self.0.push(envelope),
+            false => {
+                self.0.counters.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
     pub(crate) fn full(&self) -> MailboxFull {
         MailboxFull {
             name: Arc::clone(&self.0.name),
@@ -270,8 +296,11 @@ impl Shared {
         self.room.notify_waiters();
     }
 
-    /// One accepted event came to its end.
-    pub(crate) fn ended(&self) {
+    /// One accepted event came to its end, if its end is waited for.
+    pub(crate) fn ended(&self, awaited: bool) {
+        if !awaited {
+            return;
+        }
         // SeqCst pairs with `Bus::idle`: either it sees this event ended, or this sees that it waits.
         self.counters.ended.fetch_add(1, Ordering::SeqCst);
         self.drain.wake();
@@ -291,25 +320,28 @@ impl Shared {
     }
 
     fn push(&self, envelope: Envelope) {
-        self.counters.accepted.fetch_add(1, Ordering::SeqCst);
+        if envelope.is_awaited() {
+            self.counters.accepted.fetch_add(1, Ordering::SeqCst);
+        }
         if let Err(refused) = self.sender.try_send(envelope) {
             // Places are never more than the queue is long, and the queue is never closed while `self` lives.
             debug_assert!(false, "a reserved place was not free");
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
-            drop(refused.into_inner());
-            self.ended();
+            self.ended(refused.into_inner().is_awaited());
         }
     }
 
     /// Takes the oldest waiting event out and counts it as dropped; false when none waits.
-    fn drop_oldest(&self) -> bool {
+    fn drop_oldest(&self, dropped: impl FnOnce(&Envelope)) -> bool {
         let Ok(oldest) = self.receiver.try_recv() else {
             return false;
         };
         self.release(oldest.size());
         self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        dropped(&oldest);
+        let awaited = oldest.is_awaited();
         oldest.settle();
-        self.ended();
+        self.ended(awaited);
         true
     }
 }
@@ -324,7 +356,12 @@ impl Place {
         self.held
     }
 
-    pub(crate) fn fill(&mut self, envelope: Envelope) -> Filled {
+    /// `dropped` hears of each event that the overflow drops, before it is let go.
+    pub(crate) fn fill(
+        &mut self,
+        envelope: Envelope,
+        dropped: impl Fn(&Mailbox, &Envelope),
+    ) -> Filled {
         let shared = &self.mailbox.0;
         if self.held {
             self.held = false; // the place is the queue's now; whoever takes the event out gives it back
@@ -342,13 +379,14 @@ impl Place {
                     shared.push(envelope);
                     return Filled::Dropped;
                 }
-                if !shared.drop_oldest() {
+                if !shared.drop_oldest(|oldest| dropped(&self.mailbox, oldest)) {
                     break; // all room is reserved by turns that still run: nothing older is here to drop
                 }
             },
             Overflow::DropOldest | Overflow::DropNewest | Overflow::Reject => {}
         }
         shared.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        dropped(&self.mailbox, &envelope);
         envelope.settle();
         Filled::Dropped
     }

@@ -79,7 +79,7 @@ impl Bus {
         let envelope = Envelope::new(letter.topic.clone(), letter.event);
         for (place, observer) in places {
             delivered += usize::from(!observer);
-            self.fill(place, envelope.copy(observer));
+            self.fill(place, observer, envelope.copy(observer));
         }
         Ok(match letter.reason {
             Reason::MaxHops => Redelivered::Published {

@@ -5,20 +5,24 @@
 
 mod changes;
 mod component_actor;
+mod failed;
 mod identity;
 mod outbox;
 mod worker;
 
 pub(crate) use changes::Changes;
 pub(crate) use component_actor::ComponentActor;
+pub(crate) use failed::{FailedDeliveries, Message};
 pub(crate) use worker::instance_of;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use whirlwind_bus::{Bus, Inbox};
+use whirlwind_bus::{Bus, Inbox, LeftInHand};
 
 use crate::app;
+use crate::lifecycle::Lifecycle;
 
 /// What the app holds of an actor.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub(crate) struct Actor {
     pub(crate) backoff: app::Backoff,
     pub(crate) live: AtomicUsize,
     pub(crate) restarts: AtomicU64,
+    pub(crate) failed: FailedDeliveries,
+    pub(crate) lifecycle: Lifecycle,
     pub(crate) presence: Mutex<Presence>,
 }
 
@@ -59,5 +65,27 @@ impl Actor {
     /// How many instances were replaced since the node started.
     pub(crate) fn restarts(&self) -> u64 {
         self.restarts.load(Ordering::Relaxed)
+    }
+
+    /// The event that the last instance in `slot` left in hand.
+    pub(crate) fn left_in(&self, slot: usize) -> Option<LeftInHand> {
+        let left = self.inbox.left_in_hand();
+        left.into_iter().find(|left| left.worker == slot)
+    }
+
+    /// The messages that its ends of the last `within` have to do with: those whose failed deliveries were charged to it, and those
+    /// that an instance which is gone left in hand.
+    pub(crate) fn concerned(&self, within: Duration) -> Vec<Message> {
+        let mut messages = self.failed.recent(within);
+        for left in self.inbox.left_in_hand() {
+            let (topic, event) = (left.topic, left.event);
+            if !messages
+                .iter()
+                .any(|known| Arc::ptr_eq(&known.event, &event))
+            {
+                messages.push(Message { topic, event });
+            }
+        }
+        messages
     }
 }

@@ -48,10 +48,11 @@ pub struct CheckedActor {
 pub async fn check(app: &App, data_dir: Option<&Path>) -> Result<Check, StartError> {
     let data_dir = data_dir::make(app, data_dir)?;
     let engine = start::engine(app, &data_dir)?;
+    let lifecycle = crate::lifecycle::Lifecycle::unheard();
     let providers: Vec<_> = app
         .providers
         .values()
-        .map(|provider| crate::provider::Provider::new(provider, &data_dir))
+        .map(|provider| crate::provider::Provider::new(provider, &data_dir, &lifecycle))
         .collect();
     let quiet: Arc<dyn Fn(crate::Progress) + Send + Sync> = Arc::new(|_| {});
     let components = start::load(app, &engine, &providers, &quiet)

@@ -36,6 +36,7 @@
 //! | `provider` | key-value stores, up or down, and the links to them |
 //! | [`control`] | the control API on a unix socket: the one door of this crate |
 //! | [`dead`] | dead letters as JSON, and the file in which they outlive their node |
+//! | `lifecycle` | what happens to the parts, told as events on `$sys/#` |
 //! | `subscription` | events as somebody who looks on sees them |
 //! | [`part`](Part) | what a node says of its parts |
 //! | [`check`](check()) | what would fail at start, without starting |
@@ -50,6 +51,7 @@ mod check;
 pub mod control;
 pub mod dead;
 mod guarantee;
+mod lifecycle;
 pub mod manifest;
 mod node;
 mod part;

@@ -17,6 +17,7 @@ use whirlwind_provider_sled::SledKeyValue;
 use whirlwind_supervision::{ChildSpec, ExitReason, Shutdown, Stop};
 
 use crate::app::{self, Backend};
+use crate::lifecycle::Lifecycle;
 
 /// The first pause before a provider that is down is opened again, and the longest. A lock is often gone in a second; after
 /// half a minute somebody has to look.
@@ -34,6 +35,7 @@ pub(crate) struct Provider {
     state: ArcSwap<State>,
     /// What a person should know although it is up: a damaged store that was set aside.
     notice: Mutex<Option<String>>,
+    lifecycle: Lifecycle,
 }
 
 #[derive(Clone, Debug)]
@@ -44,13 +46,18 @@ pub(crate) enum State {
 }
 
 impl Provider {
-    pub(crate) fn new(provider: &app::Provider, data_dir: &Path) -> Arc<Self> {
+    pub(crate) fn new(
+        provider: &app::Provider,
+        data_dir: &Path,
+        lifecycle: &Lifecycle,
+    ) -> Arc<Self> {
         Arc::new(Self {
             name: provider.name.clone(),
             backend: provider.kind.clone(),
             data_dir: data_dir.to_owned(),
             state: ArcSwap::from_pointee(State::Down("not open yet".to_owned())),
             notice: Mutex::new(None),
+            lifecycle: lifecycle.clone(),
         })
     }
 
@@ -108,17 +115,24 @@ impl Provider {
         if matches!(&*self.state(), State::Up(_)) {
             return;
         }
-        let state = match self.try_open().await {
+        let opened = self.try_open().await;
+        let before = self.state();
+        match opened {
             Ok(store) => {
                 tracing::debug!(provider = self.name, "up");
-                State::Up(store)
+                self.state.store(Arc::new(State::Up(store)));
+                let notice = self.notice();
+                self.lifecycle.provider_up(&self.name, notice.as_deref());
             }
             Err(reason) => {
                 tracing::warn!(provider = self.name, "down: {reason}");
-                State::Down(reason)
+                self.state.store(Arc::new(State::Down(reason.clone())));
+                // Each try is in the log; it is news once.
+                if !matches!(&*before, State::Down(known) if *known == reason) {
+                    self.lifecycle.provider_down(&self.name, &reason);
+                }
             }
-        };
-        self.state.store(Arc::new(state));
+        }
     }
 
     async fn try_open(&self) -> Result<Arc<dyn KeyValue>, String> {
@@ -151,6 +165,7 @@ impl Provider {
         if let Err(error) = store.close().await {
             tracing::error!(provider = self.name, "did not close in good order: {error}");
         }
+        self.lifecycle.provider_down(&self.name, "stopped");
     }
 
     fn notice_slot(&self) -> std::sync::MutexGuard<'_, Option<String>> {

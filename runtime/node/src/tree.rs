@@ -29,7 +29,7 @@ use crate::provider::Provider;
 pub(crate) const ROOT: &str = "root";
 pub(crate) const PROVIDERS: &str = "providers";
 pub(crate) const DOORS: &str = "doors";
-const NODE: &str = "node";
+pub(crate) const NODE: &str = "node";
 
 /// The spec of a node's whole tree.
 pub(crate) fn spec(
@@ -75,7 +75,7 @@ fn part(of: &app::Supervisor, actors: &BTreeMap<String, Arc<Actor>>) -> Supervis
     spec
 }
 
-/// The supervisor that each actor stands under, by the actor's name.
+/// The supervisor that each actor, and each supervisor, stands under, by their own name.
 pub(crate) fn parents(root: &app::Supervisor) -> BTreeMap<&str, &app::Supervisor> {
     let mut found = BTreeMap::new();
     let mut open = vec![root];
@@ -85,7 +85,10 @@ pub(crate) fn parents(root: &app::Supervisor) -> BTreeMap<&str, &app::Supervisor
                 Child::Actor(name) => {
                     found.insert(name.as_str(), supervisor);
                 }
-                Child::Supervisor(below) => open.push(below),
+                Child::Supervisor(below) => {
+                    found.insert(below.name.as_str(), supervisor);
+                    open.push(below);
+                }
             }
         }
     }

@@ -9,6 +9,7 @@ mod harm;
 mod isolation;
 mod keyvalue;
 mod life;
+mod lifecycle;
 mod live;
 mod live_starts;
 mod mailbox;

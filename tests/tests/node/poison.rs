@@ -52,7 +52,7 @@ async fn a_poison_costs_three_instances_and_is_one_dead_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_poisons_leave_the_tree_standing_and_every_ping_answered_in_order() {
+async fn b3_a_thousand_poisons_leave_the_tree_standing_and_every_ping_answered_in_order() {
     let Some(component) = guest("pingpong") else {
         return;
     };
@@ -131,7 +131,7 @@ async fn a_component_that_cannot_start_fails_the_start_with_its_words_and_leaves
 async fn a_component_that_can_start_no_more_brings_the_tree_down_in_words() {
     let Some(_) = guest("pingpong") else { return };
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), brittle()).unwrap();
+    std::fs::write(file.path(), brittle(TRAPS)).unwrap();
     let manifest = format!(
         r#"
         manifest = 1
@@ -176,7 +176,7 @@ async fn a_component_that_can_start_no_more_brings_the_tree_down_in_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_actor_with_max_restarts_of_its_own_escalates_its_failed_deliveries() {
+async fn b3_an_actor_with_max_restarts_of_its_own_escalates_its_failed_deliveries() {
     let Some(component) = guest("pingpong") else {
         return;
     };
@@ -206,8 +206,12 @@ async fn an_actor_with_max_restarts_of_its_own_escalates_its_failed_deliveries()
     }
 }
 
-/// A component that traps at every event, and cannot start where its bucket has the key `broken`.
-fn brittle() -> Vec<u8> {
+/// What a [`brittle`] component does with an event: it traps, or answers that all is well.
+pub const TRAPS: &str = "(unreachable)";
+pub const OK: &str = "(i32.const 2048)";
+
+/// A component that does this with every event, and cannot start where its bucket has the key `broken`.
+pub fn brittle(handle: &str) -> Vec<u8> {
     let wit = whirlwind_tests::guests::actors().join("../wit");
     let mut resolve = wit_parser::Resolve::default();
     resolve.push_path(wit).unwrap();
@@ -217,7 +221,7 @@ fn brittle() -> Vec<u8> {
     }";
     let package = resolve.push_str("brittle.wit", text).unwrap();
     let world = resolve.select_world(&[package], Some("brittle")).unwrap();
-    let mut module = wat::parse_str(
+    let mut module = wat::parse_str(format!(
         r#"(module
             (import "wasi:keyvalue/store@0.2.0-draft2" "open" (func $open (param i32 i32 i32)))
             (import "wasi:keyvalue/store@0.2.0-draft2" "[method]bucket.exists"
@@ -232,12 +236,97 @@ fn brittle() -> Vec<u8> {
                 (if (i32.load8_u (i32.const 96)) (then (unreachable)))
                 (if (i32.load8_u (i32.const 100)) (then (unreachable))))
             (func (export "whirlwind:actor/handler@0.1.0#on-receive") (param i32) (result i32)
-                (unreachable)))"#,
-    )
+                {handle}))"#,
+    ))
     .unwrap();
     let encoding = wit_component::StringEncoding::UTF8;
     wit_component::embed_component_metadata(&mut module, &resolve, world, encoding).unwrap();
     let mut encoder = wit_component::ComponentEncoder::default().validate(true);
     encoder = encoder.module(&module).unwrap();
     encoder.encode().unwrap()
+}
+
+/// A manifest of one `brittle` actor with default intensities and no pauses between deliveries.
+pub fn brittle_manifest(component: &std::path::Path, settings: &str) -> String {
+    format!(
+        r#"
+        manifest = 1
+        [actor.brittle]
+        component = {component:?}
+        subscribe = ["in"]
+        links     = {{ keyvalue = "state" }}
+        {AT_ONCE}
+        {settings}
+        [provider.state]
+        type = "memory"
+        "#
+    )
+}
+
+/// From now on no instance of the brittle component can be made.
+async fn break_it(bed: &Bed) {
+    let store = bed.node.store("state").unwrap().unwrap();
+    let bucket = store.bucket("default").await.unwrap();
+    bucket.set("broken", "yes".into()).await.unwrap();
+}
+
+async fn words_of_the_end(bed: &Bed) -> String {
+    match bed.node.ended().await {
+        End::GaveUp(words) => words,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b3_failed_starts_are_charged_to_the_tree_with_the_default_intensities() {
+    let Some(_) = guest("pingpong") else { return };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), brittle(TRAPS)).unwrap();
+    let bed = Bed::start(&brittle_manifest(file.path(), "")).await;
+    break_it(&bed).await;
+    bed.publish("in", "last").await;
+    let words = words_of_the_end(&bed).await;
+    for part in [
+        "supervisor `root` gave up: 6 ends within 10s, 5 allowed",
+        "supervisor `brittle` gave up: 6 ends within 10s, 5 allowed",
+        "no instance could be made",
+    ] {
+        assert!(words.contains(part), "no {part} in: {words}");
+    }
+    // The trap before them was charged to the event, which waits for its second delivery; the words name it.
+    assert!(words.contains("in hand: event "), "{words}");
+    assert_eq!(bed.node.dead_letters().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b3_an_exit_outside_a_delivery_is_charged_to_the_tree() {
+    let Some(_) = guest("pingpong") else { return };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), brittle(OK)).unwrap();
+    // A new instance for each event: the one for the next is made when an event has ended.
+    let settings = "isolation = \"per-message\"\nmax_restarts = 0";
+    let bed = Bed::start(&brittle_manifest(file.path(), settings)).await;
+    break_it(&bed).await;
+    bed.publish("in", "handled").await;
+    let words = words_of_the_end(&bed).await;
+    let part = "supervisor `brittle` gave up: 1 end within 10s, 0 allowed: `brittle/0` no instance";
+    assert!(words.contains(part), "{words}");
+    let brittle = bed.part("brittle").await;
+    assert_eq!((brittle.handled, brittle.failed), (Some(1), Some(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b3_an_actor_with_max_restarts_of_its_own_is_charged_for_traps_and_for_failed_starts() {
+    let Some(_) = guest("pingpong") else { return };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), brittle(TRAPS)).unwrap();
+    let bed = Bed::start(&brittle_manifest(file.path(), "max_restarts = 2")).await;
+    break_it(&bed).await;
+    bed.publish("in", "last").await;
+    let words = words_of_the_end(&bed).await;
+    // One trap and two starts: neither alone would have been too many.
+    let part = "supervisor `brittle` gave up: 3 ends within 10s, 2 allowed";
+    assert!(words.contains(part), "{words}");
+    assert!(words.contains("instruction) (event "), "{words}");
+    assert!(words.contains("no instance could be made"), "{words}");
 }

@@ -112,7 +112,6 @@ async fn a_strategy_restarts_whom_it_says_in_its_order_and_nobody_else() {
         return;
     };
     for (strategy, anew, order) in STRATEGIES {
-        // Names of this test and strategy alone, to be told apart in the log.
         let full = |short: &str| format!("{short}-{strategy}");
         let fragile = |name: &str| match name {
             "b" => "max_restarts = 0",
@@ -136,20 +135,23 @@ async fn a_strategy_restarts_whom_it_says_in_its_order_and_nobody_else() {
             outside = full("outside"),
             actors = actors.concat(),
         );
-        let bed = Bed::start(&manifest).await;
+        let (bed, mut news) = Bed::start_watched(&manifest, "$sys/actor/#").await;
         let mut answers = bed.watch("answers");
         for name in names {
             assert_eq!(count(&bed, &mut answers, &full(name)).await, "1");
         }
+        let mut first = Vec::new();
+        for _ in names {
+            first.extend(change(&mut news, strategy).await);
+        }
+        assert_eq!(first, ["+a", "+b", "+c", "+outside"], "{strategy}");
         bed.publish(&full("b"), "panic").await;
-        // What comes while they are down waits in their mailboxes; the last to start is the last of the order.
-        let last = full(&order.last().unwrap()[1..]);
-        let started = std::cell::Cell::new(0);
-        log::wait(|line| {
-            started.set(started.get() + usize::from(change(line, &last) == Some('+')));
-            started.get() == 2
-        })
-        .await;
+        // What comes while they are down waits in their mailboxes.
+        let mut then = Vec::new();
+        while then.len() < order.len() {
+            then.extend(change(&mut news, strategy).await);
+        }
+        assert_eq!(then, order, "{strategy}");
         for name in names {
             let expected = if anew.contains(&name) { "1" } else { "2" };
             let counted = count(&bed, &mut answers, &full(name)).await;
@@ -158,22 +160,28 @@ async fn a_strategy_restarts_whom_it_says_in_its_order_and_nobody_else() {
             let restarted = u64::from(anew.contains(&name));
             assert_eq!(bed.place(&full(name)).await.restarts, restarted, "{name}");
         }
-        let log = log::lines();
-        let changes: Vec<_> = log
-            .iter()
-            .flat_map(|line| names.map(|name| Some((change(line, &full(name))?, name))))
-            .flatten()
-            .map(|(change, name)| format!("{change}{name}"))
-            .collect();
-        let (first, then) = changes.split_at(4);
-        assert_eq!(first, ["+a", "+b", "+c", "+outside"], "{strategy}");
-        assert_eq!(then, order, "{strategy}");
         bed.stop().await;
     }
 }
 
-/// What a line says of a child: that it started or ended, if that.
-fn change(line: &log::Line, name: &str) -> Option<char> {
+/// What the next of the news says of an actor: that it started or ended, if that.
+async fn change(news: &mut Watch, strategy: &str) -> Option<String> {
+    let (topic, data) = news.json().await;
+    let sign = match topic.as_str().rsplit_once('/')?.1 {
+        "started" => '+',
+        "restarted" if data["instance"].is_null() => '+',
+        "stopped" => '-',
+        _ => return None,
+    };
+    let name = data["actor"].as_str()?;
+    Some(format!(
+        "{sign}{}",
+        name.strip_suffix(&format!("-{strategy}"))?
+    ))
+}
+
+/// What a line of the log says of a child: that it started or ended, if that.
+fn logged(line: &log::Line, name: &str) -> Option<char> {
     let rest = line.message.strip_prefix(&format!("`{name}` "))?;
     match rest {
         rest if rest.starts_with("started") => Some('+'),
@@ -244,11 +252,12 @@ async fn a_temporary_actor_that_gave_up_stays_down_and_a_transient_one_comes_bac
     );
     let bed = Bed::start(&manifest).await;
     let mut answers = bed.watch("answers");
+    let mut stopped = bed.watch("$sys/actor/for-once/stopped");
     for name in ["comes-back", "for-once"] {
         assert_eq!(count(&bed, &mut answers, name).await, "1");
         bed.publish(name, "panic").await;
     }
-    log::wait(|line| change(line, "for-once") == Some('-')).await;
+    stopped.next().await;
     assert_eq!(count(&bed, &mut answers, "comes-back").await, "1");
     assert_eq!(bed.part("for-once").await.state, PartState::Stopped);
     assert_eq!(bed.part("for-once").await.instances, Some(0));
@@ -283,7 +292,7 @@ async fn a_start_that_fails_half_way_stops_what_had_started_in_reverse_order() {
     let names = ["half-1", "half-2", "half-3"];
     let changes: Vec<_> = log
         .iter()
-        .flat_map(|line| names.map(|name| Some((change(line, name)?, name))))
+        .flat_map(|line| names.map(|name| Some((logged(line, name)?, name))))
         .flatten()
         .collect();
     let expected = [

@@ -29,7 +29,7 @@ pub(crate) async fn run(global: &Global, up: Up, progress: &Progress) -> Ended {
     let app = app(&up.app)?;
     let mut signals = Signals::new()?;
     let begun = Instant::now();
-    let node = tokio::select! {
+    let (node, subscriptions) = tokio::select! {
         started = start(global, &up, app, progress) => started?,
         // Nothing was accepted yet, so nothing has to be drained.
         () = signals.next() => return Ok(Exit::Forced),
@@ -37,18 +37,17 @@ pub(crate) async fn run(global: &Global, up: Up, progress: &Progress) -> Ended {
     for line in banner::last(&node, begun.elapsed()) {
         print::say(line);
     }
-    // Before the publish, so that nothing it causes is missed.
-    let subscriptions: Vec<_> = up
-        .subscribe
-        .iter()
-        .map(|filter| node.subscribe(filter))
-        .collect();
     let printer = Printer::new(Format::of(global.json, up.raw));
     let printing = print_events(subscriptions, printer, up.count);
     attend(&node, &up, printing, &mut signals).await
 }
 
-async fn start(global: &Global, up: &Up, app: App, progress: &Progress) -> Result<Node, Failure> {
+async fn start(
+    global: &Global,
+    up: &Up,
+    app: App,
+    progress: &Progress,
+) -> Result<(Node, Vec<Subscription>), Failure> {
     if up.build {
         build::all(&app, progress).await?;
     }
@@ -76,7 +75,16 @@ async fn start(global: &Global, up: &Up, app: App, progress: &Progress) -> Resul
             }
         }
     });
-    builder.start().await.map_err(|error| start_failure(&error))
+    // Before the start, which the topics of the system tell of.
+    let subscriptions = up
+        .subscribe
+        .iter()
+        .map(|filter| builder.subscribe(filter))
+        .collect();
+    match builder.start().await {
+        Ok(node) => Ok((node, subscriptions)),
+        Err(error) => Err(start_failure(&error)),
+    }
 }
 
 /// Why a node stops.

@@ -286,6 +286,50 @@ fn a_component_that_cannot_start_makes_the_root_give_up() {
 }
 
 #[test]
+fn a_root_that_gives_up_is_seen_from_its_start_and_says_which_child_why_and_at_which_event() {
+    let Some(component) = guest("misbehave") else {
+        return;
+    };
+    let folder = TempDir::new().unwrap();
+    fs::copy(component, folder.path().join("weak.wasm")).unwrap();
+    fs::write(
+        folder.path().join("whirlwind.toml"),
+        "manifest = 1\n[supervisor.root]\nmax_restarts = 0\n[actor.weak]\ncomponent = \"weak.wasm\"\n\
+         subscribe = [\"weak\"]\nmax_restarts = 0\n",
+    )
+    .unwrap();
+    let line = ["up", "--pub", "weak=panic", "--sub", "$sys/#", "--json"];
+    let said = run(folder.path(), &line);
+    assert_eq!(said.status, 5, "{}", said.err);
+    let events = said.out.lines().map(|line| {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let topic = event["topic"].as_str().unwrap().to_owned();
+        (topic, event["data"].clone())
+    });
+    let events: Vec<_> = events.collect();
+    let topics: Vec<_> = events.iter().map(|(topic, _)| topic.as_str()).collect();
+    let expected = [
+        "$sys/actor/weak/started",
+        "$sys/actor/weak/crashed",
+        "$sys/actor/weak/gave-up",
+        "$sys/actor/weak/stopped",
+        "$sys/supervisor/root/gave-up",
+        "$sys/supervisor/node/gave-up",
+    ];
+    assert_eq!(topics, expected);
+    let id = events[1].1["event"].as_str().unwrap();
+    let at = format!("(event {id} on `weak`)");
+    for words in [
+        "error: the root supervisor gave up",
+        "`weak/0`",
+        "asked to panic",
+        &at,
+    ] {
+        assert!(said.err.contains(words), "no {words}: {}", said.err);
+    }
+}
+
+#[test]
 fn check_says_what_an_actor_gets_and_a_misfit_ends_with_4() {
     let Some(app) = App::pingpong() else { return };
     let said = app.run(&["check"]);

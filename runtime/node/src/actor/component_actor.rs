@@ -8,12 +8,14 @@ use kameo::Actor as KameoActor;
 use kameo::actor::{ActorId, ActorRef, WeakActorRef};
 use kameo::error::ActorStopReason;
 use kameo::message::{Context, Message};
+use whirlwind_bus::LeftInHand;
 use whirlwind_supervision::{
     ChildError, ChildSpec, ExitReason, Report, ReportEvent, Reporter, Shutdown, StartError, Status,
     Supervisor, SupervisorRef, SupervisorSpec, Template,
 };
 
 use super::{Actor, worker};
+use crate::lifecycle::{Cause, Crash, GaveUpData};
 use crate::tree::{backoff, restart};
 
 /// A kameo actor for control, and the owner of the supervisor of its component's instances.
@@ -121,16 +123,48 @@ impl Message<Running> for ComponentActor {
     }
 }
 
-/// Counts the instances that were replaced; the failure itself was logged with its delivery.
+/// Counts the instances that were replaced, and tells of ends; a failure that was charged to a delivery was told with it.
 fn reporter(actor: &Arc<Actor>) -> Reporter {
     let actor = Arc::clone(actor);
-    Reporter::new(move |report: Report| match &report.event {
-        ReportEvent::Restarting { .. } => {
-            actor.restarts.fetch_add(1, Ordering::Relaxed);
+    Reporter::new(move |report: Report| {
+        match &report.event {
+            ReportEvent::Restarting { .. } => {
+                actor.restarts.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            ReportEvent::Ended {
+                reason: ExitReason::Excused(_),
+            } => return,
+            ReportEvent::Ended { reason } if reason.is_abnormal() => {
+                crashed(&actor, &report.child, &reason.to_string());
+            }
+            ReportEvent::StartFailed { error } => {
+                crashed(&actor, &report.child, &error.to_string());
+            }
+            ReportEvent::GaveUp(gave_up) => {
+                let data = || GaveUpData::new(gave_up, &[&actor]);
+                actor.lifecycle.actor_gave_up(actor.name(), data);
+            }
+            _ => {}
         }
-        ReportEvent::Ended {
-            reason: ExitReason::Excused(_),
-        } => {}
-        _ => crate::tree::log(&report),
+        crate::tree::log(&report);
     })
+}
+
+/// Tells of an end that no delivery was charged for. An event that it left in hand will be delivered again.
+fn crashed(actor: &Actor, child: &str, reason: &str) {
+    let slot = worker::slot(child);
+    let left: Option<LeftInHand> = slot.and_then(|slot| actor.left_in(slot));
+    let crash = Crash::new(slot, reason);
+    match &left {
+        None => {
+            let lifecycle = &actor.lifecycle;
+            lifecycle.actor_crashed(actor.name(), Cause::NONE, crash);
+        }
+        Some(left) => {
+            let cause = Cause::event(&left.topic, left.hops);
+            let crash = crash.at(left.event.id(), left.topic.as_str(), left.attempt);
+            actor.lifecycle.actor_crashed(actor.name(), cause, crash);
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! One instance at work: the loop that every event of an actor goes through.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,8 +10,9 @@ use whirlwind_bus::{Lease, Reason, SlotTaken};
 use whirlwind_component::{Component, Instance, Outcome, Reply, Turn};
 use whirlwind_supervision::{ChildSpec, ExitReason, Shutdown, StartError, Stop};
 
-use super::Actor;
 use super::outbox::TurnOutbox;
+use super::{Actor, Message};
+use crate::lifecycle::{Cause, Crash};
 use crate::manifest::Isolation;
 
 /// What a worker gets beyond the deadline of a turn, to end it when the node stops.
@@ -20,9 +21,14 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The right to read the mailbox, and to whom it belongs. The instance goes from hand to hand beside it.
 struct Worker {
     actor: Arc<Actor>,
+    slot: usize,
     lease: Lease,
+    past: Past,
     _live: Live,
 }
+
+/// What the last end in a slot followed from, for the one that starts there next; none before the first start.
+type Past = Arc<Mutex<Option<Cause>>>;
 
 /// What a turn leaves behind: an instance for the next event, or none and why.
 enum Next {
@@ -38,24 +44,59 @@ enum Next {
 pub(super) fn child(actor: &Arc<Actor>, slot: usize) -> ChildSpec {
     let shutdown = Shutdown::Timeout(actor.spec.limits.deadline + GRACE);
     let actor = Arc::clone(actor);
+    let past = Past::default();
     ChildSpec::worker(format!("{}/{slot}", actor.name()), move |stop| {
-        let actor = Arc::clone(&actor);
+        let (actor, past) = (Arc::clone(&actor), Arc::clone(&past));
         async move {
-            let instance = fresh(&actor).await.map_err(StartError::failed)?;
-            let worker = Worker::new(actor, slot).map_err(StartError::failed)?;
+            let instance = fresh(&actor).await;
+            let instance =
+                instance.map_err(|error| StartError::failed(in_hand(error, &actor, slot)))?;
+            let worker = Worker::new(actor, slot, past).map_err(StartError::failed)?;
+            worker.tell_of_restart();
             Ok(worker.run(instance, stop))
         }
     })
     .shutdown(shutdown)
 }
 
+/// The slot of the child `name`, as [`child`] names it.
+pub(super) fn slot(name: &str) -> Option<usize> {
+    name.rsplit_once('/')?.1.parse().ok()
+}
+
+/// The words of a start that failed, and the event that waits for it.
+fn in_hand(error: String, actor: &Actor, slot: usize) -> String {
+    match actor.left_in(slot) {
+        None => error,
+        Some(left) => {
+            let (topic, event) = (left.topic, left.event);
+            format!("{error} (in hand: {})", Message { topic, event })
+        }
+    }
+}
+
 impl Worker {
-    fn new(actor: Arc<Actor>, slot: usize) -> Result<Self, SlotTaken> {
+    fn new(actor: Arc<Actor>, slot: usize, past: Past) -> Result<Self, SlotTaken> {
         Ok(Self {
             lease: actor.inbox.lease(slot)?,
+            slot,
+            past,
             _live: Live::one(&actor),
             actor,
         })
+    }
+
+    /// Unless this is the first in its slot.
+    fn tell_of_restart(&self) {
+        let past = self.lock().replace(Cause::NONE);
+        if let Some(cause) = past {
+            let (lifecycle, name) = (&self.actor.lifecycle, self.actor.name());
+            lifecycle.actor_restarted(name, Some(self.slot), cause);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Cause>> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn run(mut self, mut instance: Instance, stop: Stop) -> ExitReason {
@@ -77,7 +118,7 @@ impl Worker {
                     drop(used);
                     match fresh(&self.actor).await {
                         Ok(instance) => instance,
-                        Err(error) => return ExitReason::failed(error),
+                        Err(error) => return self.cannot_go_on(error),
                     }
                 }
             };
@@ -114,8 +155,43 @@ impl Worker {
                 Next::Same(instance)
             }
             Outcome::Trapped(trap) => {
+                let message = self.tell_of_trap(&trap.text);
                 self.fail(&trap.text, trap.backtrace);
-                Next::Trapped(trap.text)
+                Next::Trapped(match message {
+                    None => trap.text,
+                    Some(message) => format!("{} ({message})", trap.text),
+                })
+            }
+        }
+    }
+
+    /// Answers the event in hand, which the instance ended at.
+    fn tell_of_trap(&self, why: &str) -> Option<Message> {
+        let envelope = self.lease.in_hand()?;
+        let (topic, event) = (&envelope.topic, &envelope.event);
+        let cause = Cause::event(topic, envelope.hops);
+        *self.lock() = Some(cause);
+        let crash =
+            Crash::new(Some(self.slot), why).at(event.id(), topic.as_str(), envelope.attempt);
+        let (lifecycle, name) = (&self.actor.lifecycle, self.actor.name());
+        lifecycle.actor_crashed(name, cause, crash);
+        let message = Message {
+            topic: topic.clone(),
+            event: Arc::clone(event),
+        };
+        if self.actor.spec.intensity.is_some() {
+            self.actor.failed.record(message.clone());
+        }
+        Some(message)
+    }
+
+    /// The end of a worker that has no instance for the event in hand.
+    fn cannot_go_on(&self, error: String) -> ExitReason {
+        match self.lease.in_hand() {
+            None => ExitReason::failed(error),
+            Some(envelope) => {
+                let (topic, event) = (envelope.topic.clone(), Arc::clone(&envelope.event));
+                ExitReason::failed(format!("{error} (in hand: {})", Message { topic, event }))
             }
         }
     }

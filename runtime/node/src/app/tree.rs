@@ -9,6 +9,9 @@ use super::{Backoff, Child, Intensity, Supervisor, defaults};
 /// The name of the top.
 const ROOT: &str = "root";
 
+/// What stands around the root in every tree; their lifecycle events have these names.
+const FIXED: [&str; 3] = ["node", "providers", "doors"];
+
 /// How many supervisors may stand one above the other. Trees of people have four; past this a walk costs stack.
 const DEEPEST: usize = 32;
 
@@ -58,6 +61,14 @@ impl<'m> Sound<'m> {
             } else if manifest.supervisor.contains_key(name) {
                 let message = format!("{} is an actor and a supervisor", quoted(name));
                 fault(problems, &actors.key(name), true, message, help.to_owned());
+            }
+        }
+
+        for name in FIXED {
+            if manifest.supervisor.contains_key(name) {
+                let message = format!("`{name}` is a supervisor of every tree");
+                let help = "rename this one".to_owned();
+                fault(problems, &top.key(name), true, message, help);
             }
         }
 

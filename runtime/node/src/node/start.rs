@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use futures::future::join_all;
 use tokio::sync::{Notify, SetOnce, watch};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use whirlwind_bus::{
     Bus, Capacity, DeadLetterLimits, DeadLetters, Inbox, MailboxSpec, Overflow, TopicRule,
@@ -19,25 +19,32 @@ use whirlwind_component::{
     Component, Engine, EngineConfig, EngineError, Isolation, Limits, Links, LoadError, Need,
     NoRoom, Pool, Room, Settings,
 };
+use whirlwind_event::TopicFilter;
 use whirlwind_provider_api::Bucket;
 use whirlwind_supervision::{Report, ReportEvent, Reporter, Supervisor};
 
 use super::dead::take_up;
 use super::departed::Departing;
 use super::{End, Inner, Node, data_dir};
-use crate::actor::{Actor, Changes};
+use crate::actor::{Actor, Changes, FailedDeliveries};
 use crate::app::{self, App, MissingComponent};
 use crate::control::{self, ControlError, Socket};
 use crate::dead::file;
+use crate::lifecycle::{Lifecycle, TreeReports};
 use crate::manifest;
 use crate::part::PartKind;
 use crate::provider::{LinkedBucket, Provider};
+use crate::subscription::Subscription;
 use crate::tree;
 
 /// What a node is started with.
-#[derive(Clone)]
 pub struct Builder {
     app: App,
+    bus: Arc<Bus>,
+    lifecycle: Lifecycle,
+    over: CancellationToken,
+    /// Ends what reads of a node that never comes up.
+    unstarted: DropGuard,
     data_dir: Option<PathBuf>,
     control: bool,
     progress: Arc<dyn Fn(Progress) + Send + Sync>,
@@ -124,8 +131,13 @@ fn lines(errors: &[ComponentError]) -> String {
 
 impl Builder {
     pub(super) fn new(app: App) -> Self {
+        let (bus, over) = (bus(&app), CancellationToken::new());
         Self {
+            lifecycle: Lifecycle::new(&app.name, Arc::downgrade(&bus)),
+            unstarted: over.clone().drop_guard(),
             app,
+            bus,
+            over,
             data_dir: None,
             control: false,
             progress: Arc::new(|_| {}),
@@ -146,6 +158,12 @@ impl Builder {
         self
     }
 
+    /// Looks on at the events of matching topics from before the start on: those on `$sys/#` tell of the start itself. It sees an
+    /// end when the node does not come up.
+    pub fn subscribe(&self, filter: &TopicFilter) -> Subscription {
+        Subscription::new(&self.bus, filter, self.over.clone())
+    }
+
     /// Who is told of what happens on the way up. Called from the node's tasks: it must not block.
     #[must_use]
     pub fn on_progress(mut self, progress: impl Fn(Progress) + Send + Sync + 'static) -> Self {
@@ -160,6 +178,10 @@ impl Builder {
     pub async fn start(self) -> Result<Node, StartError> {
         let Self {
             app,
+            bus,
+            lifecycle,
+            over,
+            unstarted,
             data_dir,
             control,
             progress,
@@ -172,21 +194,20 @@ impl Builder {
         let providers: Vec<_> = app
             .providers
             .values()
-            .map(|provider| Provider::new(provider, &data_dir))
+            .map(|provider| Provider::new(provider, &data_dir, &lifecycle))
             .collect();
         let engine = engine(&app, &data_dir)?;
         let components = load(&app, &engine, &providers, &progress)
             .await
             .map_err(StartError::Components)?;
         room(&app, &engine, &components)?;
-        let bus = Arc::new(bus(&app));
         take_up(&data_dir, &bus)
             .await
             .map_err(|error| StartError::DeadLetters {
                 path: data_dir.join(file::FILE),
                 error,
             })?;
-        let actors = actors(&app, &bus, components);
+        let actors = actors(&app, &bus, &lifecycle, components);
 
         let node = Node(Arc::new(Inner {
             control: socket.as_ref().map(|socket| socket.path().to_owned()),
@@ -203,9 +224,10 @@ impl Builder {
             stopping: CancellationToken::new(),
             publishing: TaskTracker::new(),
             ended: watch::Sender::new(None::<End>),
-            over: CancellationToken::new(),
+            over,
         }));
-        node.start_tree(socket, progress).await?;
+        node.start_tree(socket, progress, lifecycle).await?;
+        unstarted.disarm();
         Ok(node)
     }
 }
@@ -215,6 +237,7 @@ impl Node {
         &self,
         socket: Option<Socket>,
         progress: Arc<dyn Fn(Progress) + Send + Sync>,
+        lifecycle: Lifecycle,
     ) -> Result<(), StartError> {
         let inner = &self.0;
         let doors = socket
@@ -223,18 +246,20 @@ impl Node {
             .collect();
         let spec = tree::spec(&inner.app.root, &inner.actors, &inner.providers, doors);
         let started = Arc::new(AtomicBool::new(false));
+        let reports = TreeReports::new(&inner.app, lifecycle);
         let reporter = Reporter::new({
             let (started, inner) = (Arc::clone(&started), Arc::downgrade(inner));
             let departing = Departing::of(&self.0.app);
             move |report| {
                 tree::log(&report);
-                if departing.concerns(&report)
-                    && let Some(inner) = inner.upgrade()
-                {
+                let Some(inner) = inner.upgrade() else {
+                    return;
+                };
+                if departing.concerns(&report) {
                     inner.came_or_went(&report);
                 }
+                reports.hear(&report, &inner.actors);
                 if !started.load(Ordering::Relaxed)
-                    && let Some(inner) = inner.upgrade()
                     && let Some(up) = inner.came_up(&report)
                 {
                     progress(up);
@@ -265,13 +290,12 @@ impl Inner {
         }
         let name = &*report.child;
         let (kind, detail) = match &*report.supervisor {
-            // First, as a supervisor of the manifest may have the name of a fixed one.
-            _ if self.actors.contains_key(name) => (PartKind::Actor, None),
             tree::PROVIDERS => {
                 let provider = self.providers.iter().find(|known| known.name == name)?;
                 (PartKind::Provider, provider.notice())
             }
             tree::DOORS => (PartKind::Door, None),
+            _ if self.actors.contains_key(name) => (PartKind::Actor, None),
             _ => return None,
         };
         Some(Progress::Up {
@@ -449,7 +473,7 @@ fn settings(
     }
 }
 
-fn bus(app: &App) -> Bus {
+fn bus(app: &App) -> Arc<Bus> {
     let rules = app.topics.iter().map(|rule| {
         let of = TopicRule {
             max_event: rule
@@ -459,16 +483,21 @@ fn bus(app: &App) -> Bus {
         };
         (rule.filter.clone(), of)
     });
-    Bus::new(
+    let (rules, letters) = (
         TopicRules::new(rules),
         DeadLetters::new(DeadLetterLimits::default()),
-    )
+    );
+    Arc::new_cyclic(|bus| {
+        let lifecycle = Lifecycle::new(&app.name, bus.clone());
+        Bus::new(rules, letters).with_listener(move |notice| lifecycle.notice(notice))
+    })
 }
 
 /// The actors with their mailboxes, subscribed before anything can be published.
 fn actors(
     app: &App,
     bus: &Arc<Bus>,
+    lifecycle: &Lifecycle,
     mut components: BTreeMap<String, Component>,
 ) -> BTreeMap<String, Arc<Actor>> {
     let parents = tree::parents(&app.root);
@@ -489,6 +518,8 @@ fn actors(
             live: AtomicUsize::new(0),
             restarts: AtomicU64::new(0),
             presence: Mutex::default(),
+            failed: FailedDeliveries::default(),
+            lifecycle: lifecycle.clone(),
             spec: spec.clone(),
         };
         actors.insert(spec.name.clone(), Arc::new(actor));
