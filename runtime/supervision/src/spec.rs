@@ -6,12 +6,14 @@ use futures::{FutureExt, future::BoxFuture};
 use kameo::{Actor, actor::ActorRef};
 
 use crate::{
+    auto_shutdown::AutoShutdown,
     backoff::Backoff,
     error::{SpecError, StartError},
     exit::ExitReason,
     launch::{ActorLaunch, LaunchActor},
     status::{Kind, Status},
     stop::Stop,
+    template::Template,
     worker::WorkerStart,
 };
 
@@ -25,7 +27,8 @@ use crate::{
 /// ```
 ///
 /// As in OTP, a group restart starts every child of its group, also one that had ended normally or
-/// had been terminated; temporary children are stopped with their group and not started again.
+/// had been terminated; temporary children are stopped with their group and not started again. Whether
+/// an end can also shut the supervisor down is [`AutoShutdown`]'s matter, under every strategy alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strategy {
     /// Only the child that ended.
@@ -151,6 +154,8 @@ pub struct SupervisorSpec {
     pub backoff: Backoff,
     /// Whether [`ExitReason::Excused`] counts against the intensity as well.
     pub charge_excused: bool,
+    /// Whether it shuts down when its significant children have ended.
+    pub auto_shutdown: AutoShutdown,
     /// Its children, in order of start; the order of stop is the reverse.
     pub children: Vec<ChildSpec>,
     /// What the children of a simple-one-for-one supervisor are made from.
@@ -159,7 +164,7 @@ pub struct SupervisorSpec {
 
 impl SupervisorSpec {
     /// A supervisor without children yet: intensity 5 in 10 s, the default backoff, excused ends
-    /// not charged.
+    /// not charged, no auto-shutdown.
     pub fn new(id: impl Into<Arc<str>>, strategy: Strategy) -> Self {
         Self {
             id: id.into(),
@@ -167,6 +172,7 @@ impl SupervisorSpec {
             intensity: Intensity::default(),
             backoff: Backoff::default(),
             charge_excused: false,
+            auto_shutdown: AutoShutdown::default(),
             children: Vec::new(),
             template: None,
         }
@@ -201,6 +207,13 @@ impl SupervisorSpec {
     #[must_use]
     pub fn charge_excused(mut self, charge: bool) -> Self {
         self.charge_excused = charge;
+        self
+    }
+
+    /// Shutting down by itself when these have ended.
+    #[must_use]
+    pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Self {
+        self.auto_shutdown = auto_shutdown;
         self
     }
 
@@ -252,7 +265,9 @@ impl SupervisorSpec {
                     supervisor: supervisor(),
                 });
             }
-            (Strategy::SimpleOneForOne, Some(template)) => template.make(0).check(&self.id)?,
+            (Strategy::SimpleOneForOne, Some(template)) => {
+                template.make(0).check(&self.id, self.auto_shutdown)?;
+            }
             (strategy, Some(_)) => {
                 return Err(SpecError::UnusedTemplate {
                     supervisor: supervisor(),
@@ -269,45 +284,21 @@ impl SupervisorSpec {
                     child: Arc::clone(&child.id),
                 });
             }
-            child.check(&self.id)?;
+            child.check(&self.id, self.auto_shutdown)?;
         }
         Ok(())
     }
 }
 
-/// What the children of a simple-one-for-one supervisor are made from: a child spec for each slot.
-///
-/// Slots are numbered from 0; a new child takes the lowest free one and keeps it through all its
-/// restarts, until it is terminated or ends for good.
-#[derive(Clone)]
-pub struct Template(Arc<dyn Fn(usize) -> ChildSpec + Send + Sync>);
-
-impl Template {
-    /// `make` answers the spec for a slot, with an id of its own for each. It is also called once,
-    /// for slot 0, when the spec is checked.
-    pub fn new(make: impl Fn(usize) -> ChildSpec + Send + Sync + 'static) -> Self {
-        Self(Arc::new(make))
-    }
-
-    pub(crate) fn make(&self, slot: usize) -> ChildSpec {
-        (self.0)(slot)
-    }
-}
-
-impl fmt::Debug for Template {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Template")
-    }
-}
-
 /// A child: how it is started, when it is started again, how it is stopped.
 ///
-/// Permanent unless said otherwise. A worker or an actor has 5 s to shut down; a supervisor has as
+/// Permanent and not significant unless said otherwise. A worker or an actor has 5 s to shut down; a supervisor has as
 /// long as its own children need.
 #[derive(Clone, Debug)]
 pub struct ChildSpec {
     pub(crate) id: Arc<str>,
     pub(crate) restart: Restart,
+    pub(crate) significant: bool,
     pub(crate) shutdown: Shutdown,
     pub(crate) start: Start,
 }
@@ -418,6 +409,7 @@ impl ChildSpec {
         Self {
             id: id.into(),
             restart: Restart::default(),
+            significant: false,
             shutdown,
             start,
         }
@@ -427,6 +419,14 @@ impl ChildSpec {
     #[must_use]
     pub fn restart(mut self, restart: Restart) -> Self {
         self.restart = restart;
+        self
+    }
+
+    /// Counted by its supervisor's [`AutoShutdown`], or not. For a transient or temporary child: a
+    /// permanent one never ends for good.
+    #[must_use]
+    pub fn significant(mut self, significant: bool) -> Self {
+        self.significant = significant;
         self
     }
 
@@ -461,7 +461,11 @@ impl ChildSpec {
     }
 
     /// Refuses what cannot be meant, here and below.
-    pub(crate) fn check(&self, supervisor: &Arc<str>) -> Result<(), SpecError> {
+    pub(crate) fn check(
+        &self,
+        supervisor: &Arc<str>,
+        auto_shutdown: AutoShutdown,
+    ) -> Result<(), SpecError> {
         if self.id.is_empty() {
             return Err(SpecError::EmptyChildId {
                 supervisor: Arc::clone(supervisor),
@@ -469,6 +473,18 @@ impl ChildSpec {
         }
         if self.shutdown == Shutdown::Timeout(Duration::ZERO) {
             return Err(SpecError::ZeroShutdown {
+                supervisor: Arc::clone(supervisor),
+                child: Arc::clone(&self.id),
+            });
+        }
+        if self.significant && auto_shutdown == AutoShutdown::Never {
+            return Err(SpecError::SignificantUnderNever {
+                supervisor: Arc::clone(supervisor),
+                child: Arc::clone(&self.id),
+            });
+        }
+        if self.significant && self.restart == Restart::Permanent {
+            return Err(SpecError::SignificantPermanent {
                 supervisor: Arc::clone(supervisor),
                 child: Arc::clone(&self.id),
             });

@@ -41,7 +41,8 @@ use crate::{
     handle::SupervisorRef,
     launch::{Booted, End, Watched},
     report::{Report, ReportEvent, Reporter},
-    spec::{ChildSpec, Strategy, SupervisorSpec, Template},
+    spec::{ChildSpec, Strategy, SupervisorSpec},
+    template::Template,
 };
 
 use child::Phase;
@@ -264,6 +265,7 @@ impl Supervisor {
         let mut stops = VecDeque::new();
         for (key, child) in self.children.iter_mut() {
             child.plan = None;
+            child.undecided = false;
             stops.push_front(key);
         }
         self.ending = Some((exit, stops));
@@ -360,6 +362,7 @@ impl Actor for Supervisor {
                 intensity: spec.intensity,
                 backoff: spec.backoff,
                 charge_excused: spec.charge_excused,
+                auto_shutdown: spec.auto_shutdown,
             },
             reporter,
             template: spec.template,

@@ -22,9 +22,12 @@ pub(super) struct Children {
     table: BTreeMap<Key, Child>,
     next: Key,
     up: usize,
+    supervisors: usize,
     ids: HashMap<Arc<str>, Key>,
     actors: HashMap<ActorId, Key>,
     slots: HashMap<usize, Key>,
+    /// The significant children: all that live, and some that do not.
+    significant: BTreeSet<Key>,
     /// Slots that were used and are free; all from `fresh` on have never been used.
     free: BTreeSet<usize>,
     fresh: usize,
@@ -49,6 +52,7 @@ impl Children {
     fn insert_child(&mut self, child: Child) -> Key {
         let key = self.next;
         self.next += 1;
+        self.supervisors += usize::from(child.spec.kind() == Kind::Supervisor);
         self.ids.insert(Arc::clone(&child.spec.id), key);
         self.table.insert(key, child);
         key
@@ -63,6 +67,8 @@ impl Children {
     pub(super) fn remove(&mut self, key: Key) -> Option<Child> {
         let child = self.table.remove(&key)?;
         self.ids.remove(&child.spec.id);
+        self.significant.remove(&key);
+        self.supervisors -= usize::from(child.spec.kind() == Kind::Supervisor);
         if let Some(slot) = child.slot {
             self.slots.remove(&slot);
             self.free.insert(slot);
@@ -106,6 +112,25 @@ impl Children {
         self.up > 0
     }
 
+    /// A child is going to be started.
+    pub(super) fn will_live(&mut self, key: Key) {
+        if self.get(key).is_some_and(|child| child.spec.significant) {
+            self.significant.insert(key);
+        }
+    }
+
+    /// A significant child that lives, other than `key`, which has ended. What is found dead on the way
+    /// is forgotten, so asking after each of many ends looks at none of them twice.
+    pub(super) fn another_significant(&mut self, key: Key) -> Option<Key> {
+        loop {
+            let first = *self.significant.first()?;
+            if first != key && self.get(first).is_some_and(Child::lives) {
+                return Some(first);
+            }
+            self.significant.remove(&first);
+        }
+    }
+
     /// An incarnation of `key` came up as `actor`.
     pub(super) fn came_up(&mut self, key: Key, actor: ActorId) {
         self.up += 1;
@@ -120,16 +145,11 @@ impl Children {
 
     pub(super) fn counts(&self) -> Counts {
         let specs = self.table.len();
-        let supervisors = self
-            .table
-            .values()
-            .filter(|child| child.spec.kind() == Kind::Supervisor)
-            .count();
         Counts {
             specs,
             active: self.up,
-            supervisors,
-            workers: specs - supervisors,
+            supervisors: self.supervisors,
+            workers: specs - self.supervisors,
         }
     }
 

@@ -9,12 +9,15 @@
 )]
 
 mod actors;
+mod auto_shutdown;
 mod beyond;
 mod decision;
 mod intensity;
+mod mailboxes;
 mod owners;
 mod queries;
 mod restart_types;
+mod scale;
 mod shutdown;
 mod specs;
 mod stage;
