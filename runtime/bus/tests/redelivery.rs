@@ -186,13 +186,18 @@ fn nothing_is_left_in_a_mailbox_whose_owner_leaves_under_fire() {
             let (bus, ready) = (Arc::clone(&bus), Arc::clone(&ready));
             std::thread::spawn(move || {
                 ready.wait();
+                let mut held = Vec::new();
                 for n in 0..EACH {
                     let id = format!("{door}-{n}");
                     if door {
                         bus.publish(envelope("a", &id));
                     } else {
-                        let place = bus.reserve(topic("a"), event(&id, 0)).unwrap();
-                        bus.send(place, 1, None);
+                        // A turn goes on for a while between the place and the event.
+                        held.push(bus.reserve(topic("a"), event(&id, 0)).unwrap());
+                        std::thread::yield_now();
+                    }
+                    if held.len() == 5 {
+                        held.drain(..).for_each(|place| bus.send(place, 1, None));
                     }
                 }
             })

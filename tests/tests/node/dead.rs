@@ -341,11 +341,11 @@ async fn a_temporary_actor_that_ended_takes_its_mailbox_and_its_subscriptions_al
         }
         assert_eq!(bed.part("leaves").await.state, PartState::Stopped);
         let unrouted = bed.node.unrouted();
-        for _ in 0..2000 {
+        for _ in 0..1100 {
             // More than any mailbox holds: nobody is refused for want of room.
             assert_eq!(bed.publish("leaves", "nobody hears").await.delivered, 0);
         }
-        assert_eq!(bed.node.unrouted(), unrouted + 2000);
+        assert_eq!(bed.node.unrouted(), unrouted + 1100);
         let refused = RedeliverError::Gone("leaves".into());
         assert_eq!(bed.node.redeliver(2), Err(refused.into()));
         assert_eq!(bed.part("stays").await.state, PartState::Running);
