@@ -1,12 +1,11 @@
 //! What a hostile component tries, beside others that must not notice.
 
-use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use whirlwind::{End, PartState};
+use whirlwind::PartState;
 use whirlwind_tests::{Bed, Watch, full, guest, log};
 
 fn manifest(bad: &Path, name: &str, settings: &str, good: &Path) -> String {
@@ -132,28 +131,6 @@ async fn whatever_a_component_does_others_answer_and_its_dead_letter_says_what_i
     assert_eq!(bed.part("villain").await.dead, Some(HARM.len() as u64));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_spinners_let_others_answer_and_are_killed_at_once() {
-    let (Some(bad), Some(good)) = (guest("misbehave"), guest("pingpong")) else {
-        return;
-    };
-    let settings = r#"instances = 100
-        limits = { deadline = "1m" }"#;
-    let bed = Bed::start(&manifest(&bad, "spinner", settings, &good)).await;
-    for _ in 0..100 {
-        bed.publish("do", "spin").await;
-    }
-    let began = Instant::now();
-    Pings::new(&bed).some(&bed, 1000).await;
-    println!("1000 pings beside 100 spinners: {:.2?}", began.elapsed());
-    // They still spin.
-    let part = bed.part("spinner").await;
-    assert_eq!((part.handled, part.failed), (Some(0), Some(0)));
-    assert_eq!(part.instances, Some(100));
-    bed.node.kill();
-    assert_eq!(bed.node.ended().await, End::Killed);
-}
-
 #[tokio::test(start_paused = true)]
 async fn turns_cut_off_in_a_call_to_the_host_leave_nothing_behind() {
     let (Some(bad), Some(good)) = (guest("misbehave"), guest("pingpong")) else {
@@ -187,97 +164,6 @@ async fn turns_cut_off_in_a_call_to_the_host_leave_nothing_behind() {
     assert_eq!(letters.len() as u64, turns);
     let words = "ran past its deadline of 1 s";
     assert!(letters.iter().all(|letter| letter.error.starts_with(words)));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_storm_of_traps_loses_and_reorders_nothing_of_anybody() {
-    let (Some(bad), Some(good)) = (guest("misbehave"), guest("pingpong")) else {
-        return;
-    };
-    let (traps, pings) = full((1000, 10_000), (10_000, 100_000));
-    let bed = Bed::start(&manifest(&bad, "stormy", "", &good)).await;
-    let mut dead = bed.watch("dead");
-    let began = Instant::now();
-    let storm = async {
-        for n in 0..traps {
-            let command = if n % 2 == 0 { "panic" } else { "exit 1" };
-            bed.publish("do", command).await;
-            assert_eq!(dead.text().await, command);
-        }
-    };
-    let mut others = Pings::new(&bed);
-    tokio::join!(storm, others.some(&bed, pings));
-    println!(
-        "{traps} traps beside {pings} pings: {:.2?}",
-        began.elapsed()
-    );
-    // The last instance was replaced as well.
-    let mut answers = bed.watch("answers");
-    bed.publish("do", "hello").await;
-    assert_eq!(answers.text().await, "hello");
-    bed.node.stop().await;
-    let (stormy, good) = (bed.part("stormy").await, bed.part("good").await);
-    assert_eq!(
-        (stormy.dead, stormy.restarts),
-        (Some(traps), Some(traps)),
-        "each trap is one instance and one letter"
-    );
-    assert_eq!((good.handled, good.restarts), (Some(pings), Some(0)));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_output_is_cut_to_its_rate_and_every_line_of_it_counted() {
-    let (Some(bad), Some(good)) = (guest("misbehave"), guest("pingpong")) else {
-        return;
-    };
-    /// 1 GiB in lines of 4 KiB.
-    const LINES: u64 = 1 << 18;
-    let settings = r#"limits = { deadline = "10m" }"#;
-    let bed = Bed::start(&manifest(&bad, "flooder", settings, &good)).await;
-    let mut answers = bed.watch("answers");
-    let began = Instant::now();
-    bed.publish("do", "flood").await;
-    bed.publish("do", "flood-err").await;
-    bed.publish("do", "dry").await;
-    Pings::new(&bed).some(&bed, 1000).await;
-    println!("1000 pings beside the flood: {:.2?}", began.elapsed());
-    // Ten seconds of a quiet machine, and more of a busy one: as long as the flood goes on, the log says so every second.
-    for second in 1.. {
-        let reports = Cell::new(0);
-        let goes_on = log::wait(|line| {
-            let report = line.field("actor") == "flooder" && !line.field("dropped").is_empty();
-            reports.set(reports.get() + usize::from(report));
-            reports.get() == second
-        });
-        tokio::select! {
-            biased;
-            answer = answers.text() => {
-                assert_eq!(answer, "dry");
-                break;
-            }
-            _ = goes_on => {}
-        }
-    }
-    let took = began.elapsed();
-    bed.node.stop().await;
-    // The last word is said when the component goes.
-    bed.leave();
-    let (said, dropped, bytes) = (Cell::new(0), Cell::new(0), Cell::new(0));
-    log::wait(|line| {
-        if line.target == "whirlwind::guest" && line.field("actor") == "flooder" {
-            match line.field("dropped").parse::<u64>() {
-                Ok(lines) => dropped.set(dropped.get() + lines),
-                Err(_) => said.set(said.get() + 1),
-            }
-            bytes.set(bytes.get() + line.message.len());
-        }
-        said.get() + dropped.get() >= 2 * LINES
-    })
-    .await;
-    println!("the flood: {took:.2?}, {} bytes written", bytes.get());
-    assert_eq!(said.get() + dropped.get(), 2 * LINES);
-    let seconds = took.as_secs() as usize + 2;
-    assert!(bytes.get() <= seconds << 20, "{} bytes", bytes.get());
 }
 
 /// A topic, and what the refusal says; nothing where it is allowed.

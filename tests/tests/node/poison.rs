@@ -2,7 +2,7 @@
 
 use whirlwind::{End, Part, PartState, StartError};
 use whirlwind_tests::bed::event;
-use whirlwind_tests::{Bed, full, guest};
+use whirlwind_tests::{Bed, guest};
 
 use crate::pingpong::manifest;
 
@@ -76,31 +76,6 @@ async fn b3_a_thousand_poisons_leave_the_tree_standing_and_every_ping_answered_i
         assert_eq!(bed.place(place).await.restarts, 0, "{place}");
     }
     bed.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_events_with_one_poison_in_a_hundred_all_others_are_handled_in_order() {
-    let Some(component) = guest("pingpong-events") else {
-        return;
-    };
-    let rounds = full(50, 1000);
-    let bed = Bed::start(&manifest(&component, "memory", 1, AT_ONCE)).await;
-    let mut pongs = bed.watch("pong");
-    for round in 0..rounds {
-        for n in 0..100 {
-            let data = if n == 50 { POISON } else { b"ping" };
-            bed.publish("ping", data).await;
-        }
-        for n in 1..=99 {
-            let expected = format!("pong {}", round * 99 + n);
-            assert_eq!(pongs.text().await, expected);
-        }
-    }
-    bed.node.stop().await;
-    assert_eq!(bed.node.dead_letters().len(), rounds);
-    let part = bed.part("pingpong").await;
-    assert_eq!(part.handled, Some(99 * rounds as u64));
-    assert_eq!(part.dead, Some(rounds as u64));
 }
 
 #[tokio::test(flavor = "multi_thread")]
