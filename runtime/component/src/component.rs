@@ -17,6 +17,7 @@ use crate::host::messaging::Message;
 use crate::instance::{Instance, StartError};
 use crate::lane::{Pace, Ticket};
 use crate::limits::{HANDLES, HOSTCALL_BYTES};
+use crate::load::shelf::Shelved;
 use crate::load::{self, HANDLERS, LoadError, LoadFault, Source, imports};
 use crate::output::Voice;
 use crate::room::Need;
@@ -33,6 +34,8 @@ struct Inner {
     engine: Engine,
     /// Keeps wasmtime's engine and what is linked to it.
     _flavor: Arc<Flavor>,
+    /// Keeps the compiled code where the next component of this file finds it.
+    _code: Shelved,
     isolation: Isolation,
     need: Need,
     handler: HandlerPre,
@@ -155,7 +158,7 @@ impl Component {
         let flavor = engine
             .flavor(settings.isolation)
             .map_err(LoadFault::Engine)?;
-        let compiled = load::compile(
+        let code = load::compile(
             engine,
             Arc::clone(&flavor),
             name,
@@ -164,7 +167,8 @@ impl Component {
             settings.progress.as_ref(),
         )
         .await?;
-        let handler = choose_handler(&flavor, name, &compiled)?;
+        let compiled = &code.component;
+        let handler = choose_handler(&flavor, name, compiled)?;
         let ty = compiled.component_type();
         let names = ty.imports(&flavor.engine).map(|(name, _)| name);
         let unmet = imports::unmet(names, !settings.links.buckets.is_empty());
@@ -173,7 +177,7 @@ impl Component {
         }
         let handler = flavor
             .linker
-            .instantiate_pre(&compiled)
+            .instantiate_pre(compiled)
             .and_then(|pre| HandlerPre::new(handler, pre))
             .map_err(|error| LoadFault::Mismatch(load::reason(&error)))?;
         // It imports no modules, or it would not have linked: so what it makes is known.
@@ -184,6 +188,7 @@ impl Component {
         Ok(Self(Arc::new(Inner {
             engine: engine.clone(),
             _flavor: flavor,
+            _code: code,
             isolation: settings.isolation,
             need: Need::of(settings.isolation, memories),
             handler,

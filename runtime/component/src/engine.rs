@@ -15,6 +15,7 @@ use crate::component::Component;
 use crate::lane::Lane;
 use crate::limits::WASM_STACK;
 use crate::load::places::Places;
+use crate::load::shelf::Shelf;
 use crate::room::{Need, NoRoom, Room};
 use crate::settings::Isolation;
 use crate::state::{Live, State};
@@ -123,6 +124,7 @@ struct Inner {
 pub(crate) struct Flavor {
     pub(crate) engine: wasmtime::Engine,
     pub(crate) linker: Linker<State>,
+    pub(crate) shelf: Shelf,
 }
 
 impl std::fmt::Debug for Engine {
@@ -307,7 +309,11 @@ impl Flavor {
         let engine = wasmtime::Engine::new(&config)?;
         let mut linker = Linker::new(&engine);
         crate::host::add_to_linker(&mut linker)?;
-        Ok(Self { engine, linker })
+        Ok(Self {
+            engine,
+            linker,
+            shelf: Shelf::default(),
+        })
     }
 }
 

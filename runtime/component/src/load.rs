@@ -2,6 +2,7 @@
 
 pub(crate) mod imports;
 pub(crate) mod places;
+pub(crate) mod shelf;
 pub(crate) mod sniff;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use crate::engine::{Engine, EngineError, Flavor};
 use crate::load::places::Places;
+use crate::load::shelf::Shelved;
 use crate::settings::{CompileLimits, Progress};
 use crate::text;
 
@@ -160,7 +162,7 @@ pub(crate) async fn compile(
     source: Source,
     limits: &CompileLimits,
     progress: Option<&Progress>,
-) -> Result<wasmtime::component::Component, LoadFault> {
+) -> Result<Shelved, LoadFault> {
     let places = Arc::clone(engine.compilations());
     let name = name.to_owned();
     let limits = limits.clone();
@@ -180,7 +182,7 @@ fn watch(
     source: Source,
     limits: &CompileLimits,
     progress: Option<&Progress>,
-) -> Result<wasmtime::component::Component, LoadFault> {
+) -> Result<Shelved, LoadFault> {
     let Some(place) = places.take(limits.time) else {
         return Err(LoadFault::Failed(format!(
             "others have been compiling for longer than {}",
@@ -195,8 +197,10 @@ fn watch(
         .spawn(move || {
             let compiled = read(source, size).and_then(|bytes| {
                 sniff::check(&bytes)?;
-                wasmtime::component::Component::from_binary(&flavor.engine, &bytes)
-                    .map_err(|error| LoadFault::Invalid(reason(&error)))
+                flavor.shelf.get(&bytes, || {
+                    wasmtime::component::Component::from_binary(&flavor.engine, &bytes)
+                        .map_err(|error| LoadFault::Invalid(reason(&error)))
+                })
             });
             drop(place);
             // Nobody listens any more if time was up.

@@ -1,4 +1,4 @@
-//! Who is kept out: other users of the machine, and the network.
+//! Who is kept out: other users of the machine, the network, and more instances than there is room for.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use std::process::Command;
 use whirlwind_tests::guests::leave_out;
 
 use crate::app::App;
-use crate::bed::Said;
+use crate::bed::{Said, run};
 
 fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
@@ -65,6 +65,25 @@ fn a_node_has_no_socket_but_its_own_unix_ones() {
     }
     up.signal("INT");
     up.end();
+}
+
+#[test]
+fn a_million_instances_end_with_1_and_the_number_that_fits() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut manifest = "manifest = 1\n".to_owned();
+    for actor in 0..1000 {
+        manifest.push_str(&format!(
+            "[actor.a{actor}]\ncomponent = \"absent.wasm\"\ninstances = 1000\n"
+        ));
+    }
+    fs::write(folder.path().join("whirlwind.toml"), manifest).unwrap();
+    for verb in ["check", "up"] {
+        let said = run(folder.path(), &[verb]);
+        assert_eq!((said.status, &*said.out), (1, ""), "{verb}: {}", said.err);
+        let words = "there is no room for 1000000 instances on this machine, only for ";
+        assert!(said.err.contains(words), "{verb}: {}", said.err);
+    }
+    assert!(!folder.path().join(".whirlwind/control.sock").exists());
 }
 
 /// The user and group of nobody.
