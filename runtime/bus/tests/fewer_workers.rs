@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{bus, envelope, subscriber};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use whirlwind_bus::{Bus, Inbox, Lease, Overflow, Reason};
 
 fn three_events(names: [&str; 3]) -> (Bus, Inbox) {
@@ -74,7 +74,7 @@ async fn its_attempt_and_its_time_to_wait_go_with_it() {
     assert_eq!(handle_next(&mut stays).await, "2");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn it_wakes_a_worker_that_waits_for_the_queue() {
     let (_bus, inbox) = three_events(["1", "2", "3"]);
     let mut stays = inbox.lease(0).unwrap();
@@ -87,7 +87,8 @@ async fn it_wakes_a_worker_that_waits_for_the_queue() {
     tokio::task::yield_now().await;
     inbox.workers(1);
     drop(goes);
-    assert_eq!(waiting.await.unwrap(), "1");
+    let woken = timeout(Duration::from_secs(1), waiting).await;
+    assert_eq!(woken.unwrap().unwrap(), "1");
 }
 
 #[tokio::test]

@@ -43,7 +43,8 @@
 //! | [`guarantee`](Guarantee) | what an event gets that an actor accepted |
 //!
 //! Errors say what was wrong, where, and what to do: [`ManifestError`] before anything runs, [`StartError`] until all is up,
-//! [`PublishError`] for one event, [`ChangeError`] for a change of what runs. An [`End`] is not an error. This crate knows nothing of terminals and command lines.
+//! [`PublishError`] for one event, [`ChangeError`] for a change of what runs. An [`End`] is not an error. This crate knows nothing of
+//! terminals and command lines.
 
 mod actor;
 pub mod app;

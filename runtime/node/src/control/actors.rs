@@ -15,7 +15,7 @@ pub(super) struct To {
 }
 
 #[derive(Deserialize)]
-pub(super) struct From {
+pub(super) struct Of {
     file: Option<PathBuf>,
 }
 
@@ -44,7 +44,7 @@ pub(super) async fn kill(
 pub(super) async fn reload(
     State(node): State<Node>,
     Path(actor): Path<String>,
-    Query(From { file }): Query<From>,
+    Query(Of { file }): Query<Of>,
 ) -> Result<Response, Fault> {
     if let Some(file) = file.as_ref().filter(|file| !file.is_absolute()) {
         // Whoever asks and the node need not have the same folder.
