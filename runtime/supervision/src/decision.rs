@@ -2,8 +2,8 @@
 //!
 //! [`decide`] is a pure function of the rules, the children, the history, the time, and who ended
 //! and why. It looks at no clock and rolls no dice: both are given to it. What follows from its
-//! answer is the supervisor's doing. It corresponds to `restart/3` and `add_restart/1` of OTP's
-//! `supervisor.erl`.
+//! answer is the supervisor's doing. It corresponds to `do_restart/3`, `do_auto_shutdown/2`,
+//! `restart/3` and `add_restart/1` of OTP's `supervisor.erl`.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{
     backoff::Backoff,
     exit::{Charge, ExitReason, GaveUp},
-    spec::{Intensity, Restart, Strategy},
+    spec::{AutoShutdown, Intensity, Restart, Strategy},
 };
 
 /// By what a supervisor decides.
@@ -28,10 +28,12 @@ pub struct Rules {
     pub backoff: Backoff,
     /// Whether excused ends count.
     pub charge_excused: bool,
+    /// Whether the ends of significant children end the supervisor.
+    pub auto_shutdown: AutoShutdown,
 }
 
-/// A child, as far as the decision looks at it. Children are given in order of start; where no other
-/// child can be concerned, the one that ended will do.
+/// A child, as far as the decision looks at it. Children are given in order of start; those that
+/// cannot be concerned may be left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Its name.
@@ -40,6 +42,11 @@ pub struct Member {
     pub restart: Restart,
     /// Whether it is up, and so has to be stopped before it can be started.
     pub up: bool,
+    /// Whether its end counts for an auto-shutdown.
+    pub significant: bool,
+    /// Whether it has not ended for good: it is up, or it will be started again, or its end has not
+    /// been decided about. One that is up and told to end, not to start again, is not.
+    pub lives: bool,
 }
 
 /// The end, or failed start, of a child.
@@ -64,6 +71,9 @@ pub enum Decision {
     Keep,
     /// Leave it down; its spec goes.
     Forget,
+    /// It was the significant child whose end the supervisor waited for: end all others, then the
+    /// supervisor, in good order.
+    Shutdown,
     /// Start it again, and perhaps others with it.
     Restart(Restarting),
     /// That was one too many: end all children, then the supervisor, of this reason.
@@ -97,16 +107,21 @@ pub fn decide(
     let Some(who) = members.get(ended.who) else {
         return Decision::Keep;
     };
-    match who.restart {
-        Restart::Temporary => return Decision::Forget,
-        Restart::Transient if !ended.reason.is_abnormal() => {
-            return match rules.strategy {
-                // There is nothing to keep: the spec is the template's.
-                Strategy::SimpleOneForOne => Decision::Forget,
-                _ => Decision::Keep,
-            };
-        }
-        Restart::Permanent | Restart::Transient => {}
+    let stays_down = match who.restart {
+        Restart::Temporary => Some(Decision::Forget),
+        Restart::Transient if !ended.reason.is_abnormal() => Some(match rules.strategy {
+            // There is nothing to keep: the spec is the template's.
+            Strategy::SimpleOneForOne => Decision::Forget,
+            _ => Decision::Keep,
+        }),
+        Restart::Permanent | Restart::Transient => None,
+    };
+    if let Some(decision) = stays_down {
+        return if shuts_down(rules.auto_shutdown, members, ended.who) {
+            Decision::Shutdown
+        } else {
+            decision
+        };
     }
 
     let excused = matches!(ended.reason, ExitReason::Excused(_));
@@ -163,6 +178,20 @@ pub fn decide(
         streak,
         charged,
     })
+}
+
+/// Whether the supervisor shuts down now that the child at `who` has ended for good.
+fn shuts_down(auto_shutdown: AutoShutdown, members: &[Member], who: usize) -> bool {
+    let significant = |place: usize| members.get(place).is_some_and(|member| member.significant);
+    let another_lives = || {
+        let mut others = members.iter().enumerate();
+        others.any(|(place, member)| place != who && member.significant && member.lives)
+    };
+    match auto_shutdown {
+        AutoShutdown::Never => false,
+        AutoShutdown::AnySignificant => significant(who),
+        AutoShutdown::AllSignificant => significant(who) && !another_lives(),
+    }
 }
 
 /// The restarts that were charged, as far back as they can matter.

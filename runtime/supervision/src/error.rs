@@ -60,6 +60,26 @@ pub enum SpecError {
         /// The child.
         child: Arc<str>,
     },
+    /// A significant child whose supervisor does not shut down by itself.
+    #[error(
+        "child `{child}` of supervisor `{supervisor}` is significant, and the supervisor has no auto-shutdown: set one, or make the child not significant"
+    )]
+    SignificantUnderNever {
+        /// The supervisor.
+        supervisor: Arc<str>,
+        /// The child.
+        child: Arc<str>,
+    },
+    /// A significant child that never ends for good.
+    #[error(
+        "child `{child}` of supervisor `{supervisor}` is significant and permanent, so its end would never count: make it transient or temporary"
+    )]
+    SignificantPermanent {
+        /// The supervisor.
+        supervisor: Arc<str>,
+        /// The child.
+        child: Arc<str>,
+    },
     /// A simple-one-for-one supervisor without a template.
     #[error("supervisor `{supervisor}` is simple-one-for-one and has no template: give it one")]
     TemplateMissing {

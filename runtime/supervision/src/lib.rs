@@ -75,7 +75,9 @@ pub use error::{ChildError, SpecError, StartError};
 pub use exit::{Charge, ExitReason, GaveUp};
 pub use handle::SupervisorRef;
 pub use report::{Report, ReportEvent, Reporter};
-pub use spec::{ChildSpec, Intensity, Restart, Shutdown, Strategy, SupervisorSpec, Template};
+pub use spec::{
+    AutoShutdown, ChildSpec, Intensity, Restart, Shutdown, Strategy, SupervisorSpec, Template,
+};
 pub use status::{Counts, Kind, State, Status};
 pub use stop::Stop;
 pub use supervisor::Supervisor;

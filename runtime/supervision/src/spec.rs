@@ -94,6 +94,51 @@ impl fmt::Display for Restart {
     }
 }
 
+/// Whether a supervisor shuts down by itself when its significant children have done their work.
+///
+/// | a significant child ends | `Never` | `AnySignificant` | `AllSignificant` |
+/// |---|---|---|---|
+/// | transient, abnormally | not allowed | restart | restart |
+/// | transient, normally or by `Shutdown` | not allowed | shut down | shut down, if it was the last |
+/// | temporary, of any reason | not allowed | shut down | shut down, if it was the last |
+/// | because the supervisor wants it | not allowed | no effect | no effect |
+///
+/// The supervisor then stops its other children in reverse order and ends of
+/// [`ExitReason::Shutdown`]: as a transient child it stays down, as a permanent one it is started
+/// again, and as a significant one its end counts for the supervisor above. The end of a child that is
+/// not significant never counts, and neither does what the supervisor itself ends: a child that is
+/// terminated, or stopped with its group. As in OTP since 24.
+///
+/// The last is the one after which no other significant child is up, or about to be started again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AutoShutdown {
+    /// It does not; no child may be significant.
+    #[default]
+    Never,
+    /// When one significant child has ended for good.
+    AnySignificant,
+    /// When the last significant child has ended for good.
+    AllSignificant,
+}
+
+impl AutoShutdown {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::AnySignificant => "any-significant",
+            Self::AllSignificant => "all-significant",
+        }
+    }
+}
+
+impl fmt::Display for AutoShutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// How a child is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
@@ -151,6 +196,8 @@ pub struct SupervisorSpec {
     pub backoff: Backoff,
     /// Whether [`ExitReason::Excused`] counts against the intensity as well.
     pub charge_excused: bool,
+    /// Whether it shuts down when its significant children have ended.
+    pub auto_shutdown: AutoShutdown,
     /// Its children, in order of start; the order of stop is the reverse.
     pub children: Vec<ChildSpec>,
     /// What the children of a simple-one-for-one supervisor are made from.
@@ -159,7 +206,7 @@ pub struct SupervisorSpec {
 
 impl SupervisorSpec {
     /// A supervisor without children yet: intensity 5 in 10 s, the default backoff, excused ends
-    /// not charged.
+    /// not charged, no auto-shutdown.
     pub fn new(id: impl Into<Arc<str>>, strategy: Strategy) -> Self {
         Self {
             id: id.into(),
@@ -167,6 +214,7 @@ impl SupervisorSpec {
             intensity: Intensity::default(),
             backoff: Backoff::default(),
             charge_excused: false,
+            auto_shutdown: AutoShutdown::default(),
             children: Vec::new(),
             template: None,
         }
@@ -201,6 +249,13 @@ impl SupervisorSpec {
     #[must_use]
     pub fn charge_excused(mut self, charge: bool) -> Self {
         self.charge_excused = charge;
+        self
+    }
+
+    /// Shutting down by itself when these have ended.
+    #[must_use]
+    pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Self {
+        self.auto_shutdown = auto_shutdown;
         self
     }
 
@@ -252,7 +307,9 @@ impl SupervisorSpec {
                     supervisor: supervisor(),
                 });
             }
-            (Strategy::SimpleOneForOne, Some(template)) => template.make(0).check(&self.id)?,
+            (Strategy::SimpleOneForOne, Some(template)) => {
+                template.make(0).check(&self.id, self.auto_shutdown)?;
+            }
             (strategy, Some(_)) => {
                 return Err(SpecError::UnusedTemplate {
                     supervisor: supervisor(),
@@ -269,7 +326,7 @@ impl SupervisorSpec {
                     child: Arc::clone(&child.id),
                 });
             }
-            child.check(&self.id)?;
+            child.check(&self.id, self.auto_shutdown)?;
         }
         Ok(())
     }
@@ -302,12 +359,13 @@ impl fmt::Debug for Template {
 
 /// A child: how it is started, when it is started again, how it is stopped.
 ///
-/// Permanent unless said otherwise. A worker or an actor has 5 s to shut down; a supervisor has as
+/// Permanent and not significant unless said otherwise. A worker or an actor has 5 s to shut down; a supervisor has as
 /// long as its own children need.
 #[derive(Clone, Debug)]
 pub struct ChildSpec {
     pub(crate) id: Arc<str>,
     pub(crate) restart: Restart,
+    pub(crate) significant: bool,
     pub(crate) shutdown: Shutdown,
     pub(crate) start: Start,
 }
@@ -418,6 +476,7 @@ impl ChildSpec {
         Self {
             id: id.into(),
             restart: Restart::default(),
+            significant: false,
             shutdown,
             start,
         }
@@ -427,6 +486,14 @@ impl ChildSpec {
     #[must_use]
     pub fn restart(mut self, restart: Restart) -> Self {
         self.restart = restart;
+        self
+    }
+
+    /// Counted by its supervisor's [`AutoShutdown`], or not. For a transient or temporary child: a
+    /// permanent one never ends for good.
+    #[must_use]
+    pub fn significant(mut self, significant: bool) -> Self {
+        self.significant = significant;
         self
     }
 
@@ -461,7 +528,11 @@ impl ChildSpec {
     }
 
     /// Refuses what cannot be meant, here and below.
-    pub(crate) fn check(&self, supervisor: &Arc<str>) -> Result<(), SpecError> {
+    pub(crate) fn check(
+        &self,
+        supervisor: &Arc<str>,
+        auto_shutdown: AutoShutdown,
+    ) -> Result<(), SpecError> {
         if self.id.is_empty() {
             return Err(SpecError::EmptyChildId {
                 supervisor: Arc::clone(supervisor),
@@ -469,6 +540,18 @@ impl ChildSpec {
         }
         if self.shutdown == Shutdown::Timeout(Duration::ZERO) {
             return Err(SpecError::ZeroShutdown {
+                supervisor: Arc::clone(supervisor),
+                child: Arc::clone(&self.id),
+            });
+        }
+        if self.significant && auto_shutdown == AutoShutdown::Never {
+            return Err(SpecError::SignificantUnderNever {
+                supervisor: Arc::clone(supervisor),
+                child: Arc::clone(&self.id),
+            });
+        }
+        if self.significant && self.restart == Restart::Permanent {
+            return Err(SpecError::SignificantPermanent {
                 supervisor: Arc::clone(supervisor),
                 child: Arc::clone(&self.id),
             });

@@ -264,6 +264,7 @@ impl Supervisor {
         let mut stops = VecDeque::new();
         for (key, child) in self.children.iter_mut() {
             child.plan = None;
+            child.undecided = false;
             stops.push_front(key);
         }
         self.ending = Some((exit, stops));
@@ -360,6 +361,7 @@ impl Actor for Supervisor {
                 intensity: spec.intensity,
                 backoff: spec.backoff,
                 charge_excused: spec.charge_excused,
+                auto_shutdown: spec.auto_shutdown,
             },
             reporter,
             template: spec.template,

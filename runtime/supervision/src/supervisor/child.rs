@@ -24,6 +24,8 @@ pub(super) struct Child {
     pub(super) incarnations: u64,
     /// The plan it is part of.
     pub(super) plan: Option<PlanId>,
+    /// Whether the end of its last incarnation waits to be decided about.
+    pub(super) undecided: bool,
     pub(super) restarts: u64,
     /// How often it was restarted in a row without a stable run between.
     pub(super) streak: u32,
@@ -70,6 +72,7 @@ impl Child {
             up: None,
             incarnations: 0,
             plan: None,
+            undecided: false,
             restarts: 0,
             streak: 0,
             waiting: Vec::new(),
@@ -81,6 +84,17 @@ impl Child {
         self.spec.restart == Restart::Temporary || self.slot.is_some()
     }
 
+    /// Whether it is down and stays down.
+    pub(super) fn is_down(&self) -> bool {
+        self.up.is_none() && self.plan.is_none() && !self.undecided
+    }
+
+    /// Whether it has not ended for good, and is not told to: nobody has to start it by hand.
+    pub(super) fn lives(&self) -> bool {
+        let wanted = self.up.as_ref().is_some_and(|up| !up.asked);
+        wanted || self.plan.is_some() || self.undecided
+    }
+
     pub(super) fn state(&self, booting: bool) -> State {
         match &self.up {
             Some(up) => match up.phase {
@@ -88,6 +102,7 @@ impl Child {
                 Phase::Running => State::Running,
                 Phase::Ending | Phase::Killed => State::Stopping,
             },
+            None if self.undecided => State::Restarting,
             None if self.plan.is_none() => State::Stopped,
             None if booting || self.incarnations == 0 => State::Starting,
             None => State::Restarting,

@@ -25,6 +25,8 @@ pub(super) struct Children {
     ids: HashMap<Arc<str>, Key>,
     actors: HashMap<ActorId, Key>,
     slots: HashMap<usize, Key>,
+    /// The significant children: all that live, and some that do not.
+    significant: BTreeSet<Key>,
     /// Slots that were used and are free; all from `fresh` on have never been used.
     free: BTreeSet<usize>,
     fresh: usize,
@@ -63,6 +65,7 @@ impl Children {
     pub(super) fn remove(&mut self, key: Key) -> Option<Child> {
         let child = self.table.remove(&key)?;
         self.ids.remove(&child.spec.id);
+        self.significant.remove(&key);
         if let Some(slot) = child.slot {
             self.slots.remove(&slot);
             self.free.insert(slot);
@@ -104,6 +107,25 @@ impl Children {
 
     pub(super) fn any_up(&self) -> bool {
         self.up > 0
+    }
+
+    /// A child is going to be started.
+    pub(super) fn will_live(&mut self, key: Key) {
+        if self.get(key).is_some_and(|child| child.spec.significant) {
+            self.significant.insert(key);
+        }
+    }
+
+    /// A significant child that lives, other than `key`, which has ended. What is found dead on the way
+    /// is forgotten, so asking after each of many ends looks at none of them twice.
+    pub(super) fn another_significant(&mut self, key: Key) -> Option<Key> {
+        loop {
+            let first = *self.significant.first()?;
+            if first != key && self.get(first).is_some_and(Child::lives) {
+                return Some(first);
+            }
+            self.significant.remove(&first);
+        }
     }
 
     /// An incarnation of `key` came up as `actor`.

@@ -16,13 +16,13 @@ use crate::{
     exit::{Charge, ExitReason},
     launch::End,
     report::ReportEvent,
-    spec::{Shutdown, Strategy},
+    spec::{AutoShutdown, Shutdown, Strategy},
     status::Kind,
 };
 
 use super::{
     Event, KILL_GRACE, Supervisor,
-    child::Phase,
+    child::{Child, Phase},
     children::Key,
     plan::{Cause, Plan, send},
     timers::Timer,
@@ -243,6 +243,9 @@ impl Supervisor {
             }
             self.forget_if(goes, key);
         } else {
+            if let Some(child) = self.children.get_mut(key) {
+                child.undecided = true;
+            }
             self.self_ends.push_back(SelfEnd {
                 key,
                 incarnation,
@@ -267,11 +270,11 @@ impl Supervisor {
             return false;
         }
         if let Some(end) = self.self_ends.pop_front() {
-            // One that was started again meanwhile, with its group, is not restarted a second time.
-            let current = self
-                .children
-                .get(end.key)
-                .is_some_and(|child| child.up.is_none() && child.incarnations == end.incarnation);
+            // One that was started again meanwhile, with its group, is not restarted a second time,
+            // and one that was terminated meanwhile is not restarted at all.
+            let current = self.children.get_mut(end.key).is_some_and(|child| {
+                child.incarnations == end.incarnation && std::mem::take(&mut child.undecided)
+            });
             if current {
                 self.decide(end.key, &end.reason, end.ran);
             }
@@ -301,18 +304,25 @@ impl Supervisor {
         }
     }
 
-    /// Whether a child that is down has yet to be decided about.
-    pub(super) fn undecided(&self, key: Key) -> bool {
-        self.self_ends.iter().any(|end| end.key == key)
+    /// The children that the end of `key` can concern, in order of start.
+    fn concerned(&mut self, key: Key) -> Vec<Key> {
+        if self.strategy().is_group() {
+            return self.children.iter().map(|(key, _)| *key).collect();
+        }
+        // Under one-for-one another can only matter by being significant too, and then one is enough:
+        // the work does not grow with the family.
+        let significant = self.rules.auto_shutdown == AutoShutdown::AllSignificant
+            && (self.children.get(key)).is_some_and(|child| child.spec.significant);
+        let mut keys = vec![key];
+        if significant {
+            keys.extend(self.children.another_significant(key));
+            keys.sort_unstable();
+        }
+        keys
     }
 
     fn decide(&mut self, key: Key, reason: &ExitReason, ran: Duration) {
-        // Under one-for-one nobody else is concerned, and the work does not grow with the family.
-        let keys: Vec<Key> = if self.strategy().is_group() {
-            self.children.iter().map(|(key, _)| *key).collect()
-        } else {
-            vec![key]
-        };
+        let keys = self.concerned(key);
         let members: Vec<Member> = keys
             .iter()
             .filter_map(|key| self.children.get(*key))
@@ -320,6 +330,8 @@ impl Supervisor {
                 id: Arc::clone(&child.spec.id),
                 restart: child.spec.restart,
                 up: child.up.is_some(),
+                significant: child.spec.significant,
+                lives: child.lives(),
             })
             .collect();
         let Some(child) = self.children.get(key) else {
@@ -341,6 +353,12 @@ impl Supervisor {
             Decision::Keep => {}
             Decision::Forget => {
                 self.children.remove(key);
+            }
+            Decision::Shutdown => {
+                if self.children.get(key).is_some_and(Child::goes_when_down) {
+                    self.children.remove(key);
+                }
+                self.begin_ending(ExitReason::Shutdown);
             }
             Decision::Restart(restarting) => {
                 if restarting.charged {

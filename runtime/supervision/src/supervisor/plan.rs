@@ -94,6 +94,9 @@ impl Supervisor {
                 child.plan = Some(id);
             }
         }
+        for key in &plan.starts {
+            self.children.will_live(*key);
+        }
         self.plans.insert(id, plan);
         self.ready.push_back(id);
     }
@@ -187,6 +190,7 @@ impl Supervisor {
             return;
         };
         child.incarnations += 1;
+        child.undecided = false;
         child.restarts += u64::from(again);
         let incarnation = child.incarnations;
         child.up = Some(Incarnation {

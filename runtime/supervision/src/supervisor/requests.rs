@@ -16,6 +16,7 @@ use crate::{
 
 use super::{
     Supervisor,
+    child::Child,
     children::Key,
     plan::{Cause, Plan, send},
 };
@@ -111,11 +112,8 @@ impl Supervisor {
             children: self
                 .children
                 .iter()
-                .map(|(key, child)| {
-                    let mut status = child.status(self.booting);
-                    if child.up.is_none() && self.undecided(*key) {
-                        status.state = State::Restarting;
-                    }
+                .map(|(_, child)| {
+                    let status = child.status(self.booting);
                     let below = match &child.up {
                         Some(up) => up.below.clone(),
                         None => Below::Nothing,
@@ -141,16 +139,13 @@ impl Supervisor {
 
     /// Refuses a new child that is not one.
     fn check_new(&self, spec: &ChildSpec) -> Result<(), ChildError> {
-        spec.check(&self.rules.supervisor)?;
+        spec.check(&self.rules.supervisor, self.rules.auto_shutdown)?;
         let Some(key) = self.children.by_id(&spec.id) else {
             return Ok(());
         };
         let id = Arc::clone(&spec.id);
-        let down = self
-            .children
-            .get(key)
-            .is_none_or(|child| child.up.is_none() && child.plan.is_none());
-        Err(if down && !self.undecided(key) {
+        let down = self.children.get(key).is_none_or(Child::is_down);
+        Err(if down {
             ChildError::AlreadyPresent(id)
         } else {
             ChildError::AlreadyStarted(id)
@@ -202,11 +197,11 @@ impl Supervisor {
             send(reply, Err(missing));
             return;
         };
-        self.self_ends.retain(|end| end.key != key);
         self.take_out_of_plan(key);
         let Some(child) = self.children.get_mut(key) else {
             return;
         };
+        child.undecided = false;
         if child.up.is_some() {
             child.waiting.push(reply);
             self.stop_child(key);
@@ -260,8 +255,8 @@ impl Supervisor {
         let id = Arc::clone(&child.spec.id);
         match &child.up {
             Some(_) => Err(ChildError::Running(id)),
-            None if child.plan.is_some() || self.undecided(key) => Err(ChildError::Restarting(id)),
-            None => Ok(key),
+            None if child.is_down() => Ok(key),
+            None => Err(ChildError::Restarting(id)),
         }
     }
 

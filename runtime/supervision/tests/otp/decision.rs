@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use rstest::rstest;
 use tokio::time::Instant;
 use whirlwind_supervision::{
-    Backoff, Charge, ExitReason, GaveUp, Intensity, Restart, Strategy as Way,
+    AutoShutdown, Backoff, Charge, ExitReason, GaveUp, Intensity, Restart, Strategy as Way,
     decision::{Decision, Ended, History, Member, Restarting, Rules, decide},
 };
 
@@ -20,6 +20,18 @@ fn rules(strategy: Way, max_restarts: u32, within: Duration) -> Rules {
         },
         backoff: Backoff::NONE,
         charge_excused: false,
+        auto_shutdown: AutoShutdown::Never,
+    }
+}
+
+/// A child that is down and not significant.
+fn down(id: &str, restart: Restart) -> Member {
+    Member {
+        id: id.into(),
+        restart,
+        up: false,
+        significant: false,
+        lives: false,
     }
 }
 
@@ -55,11 +67,7 @@ fn r1_to_r4_by_type_and_reason(
         (ExitReason::IntensityExceeded(gave_up), true, true),
     ];
     for (reason, permanent, transient) in table {
-        let member = Member {
-            id: "a".into(),
-            restart,
-            up: false,
-        };
+        let member = down("a", restart);
         let decision = decide(
             &rules(way, 5, MINUTE),
             &[member],
@@ -103,11 +111,7 @@ fn an_excused_end_neither_waits_nor_counts_nor_touches_the_streak() {
         max: MINUTE,
         jitter: 0.0,
     };
-    let members = [Member {
-        id: "a".into(),
-        restart: Restart::Permanent,
-        up: false,
-    }];
+    let members = [down("a", Restart::Permanent)];
     let reason = ExitReason::excused("trap");
     let ended = Ended {
         streak: 3,
@@ -136,11 +140,7 @@ fn a_run_as_long_as_the_window_ends_the_streak_and_a_shorter_one_does_not() {
         max: MINUTE,
         jitter: 0.0,
     };
-    let members = [Member {
-        id: "a".into(),
-        restart: Restart::Permanent,
-        up: false,
-    }];
+    let members = [down("a", Restart::Permanent)];
     let reason = ExitReason::Killed;
     for (ran, after, streak) in [(MINUTE - Duration::from_nanos(1), 4, 4), (MINUTE, 0, 1)] {
         let ended = Ended {
@@ -161,12 +161,35 @@ fn a_run_as_long_as_the_window_ends_the_streak_and_a_shorter_one_does_not() {
 }
 
 prop_compose! {
+    /// Children of all kinds, one of which has ended.
+    fn significant_family()(members in vec((
+        select(vec![Restart::Permanent, Restart::Transient, Restart::Temporary]),
+        any::<bool>(), any::<bool>(), any::<bool>(),
+    ), 1..9))
+        (who in 0..members.len(), members in Just(members)) -> (usize, Vec<Member>) {
+        let mut members: Vec<Member> = members
+            .into_iter()
+            .enumerate()
+            .map(|(at, (restart, significant, up, lives))| Member {
+                up,
+                lives,
+                // A spec that says otherwise is refused.
+                significant: significant && restart != Restart::Permanent,
+                ..down(&format!("c{at}"), restart)
+            })
+            .collect();
+        members[who].up = false;
+        (who, members)
+    }
+}
+
+prop_compose! {
     fn family()(members in vec((select(vec![Restart::Permanent, Restart::Transient, Restart::Temporary]), any::<bool>()), 1..9))
         (who in 0..members.len(), members in Just(members)) -> (usize, Vec<Member>) {
         let mut members: Vec<Member> = members
             .into_iter()
             .enumerate()
-            .map(|(at, (restart, up))| Member { id: format!("c{at}").into(), restart, up })
+            .map(|(at, (restart, up))| Member { up, lives: up, ..down(&format!("c{at}"), restart) })
             .collect();
         // The one that ended is down, and of a kind that restarts.
         members[who].up = false;
@@ -207,6 +230,54 @@ proptest! {
     }
 
     #[test]
+    fn a1_to_a6_when_an_end_shuts_the_supervisor_down(
+        (who, members) in significant_family(),
+        way in select(vec![Way::OneForOne, Way::OneForAll, Way::RestForOne, Way::SimpleOneForOne]),
+        auto_shutdown in select(vec![
+            AutoShutdown::Never, AutoShutdown::AnySignificant, AutoShutdown::AllSignificant,
+        ]),
+        (reason, abnormal) in select(vec![
+            (ExitReason::Normal, false),
+            (ExitReason::Shutdown, false),
+            (ExitReason::Killed, true),
+            (ExitReason::failed("boom"), true),
+            (ExitReason::excused("trap"), true),
+        ]),
+        max in 0u32..2,
+    ) {
+        let with = |auto_shutdown| {
+            let rules = Rules { auto_shutdown, ..rules(way, max, MINUTE) };
+            decide(&rules, &members, &History::default(), Instant::now(), end(who, &reason))
+        };
+        // The naive model: does it stay down, does it matter, is anybody left that matters?
+        let it = &members[who];
+        let stays_down = match it.restart {
+            Restart::Permanent => false,
+            Restart::Transient => !abnormal,
+            Restart::Temporary => true,
+        };
+        let mut left = 0;
+        for (at, member) in members.iter().enumerate() {
+            if at != who && member.significant && member.lives {
+                left += 1;
+            }
+        }
+        let enough = match auto_shutdown {
+            AutoShutdown::Never => false,
+            AutoShutdown::AnySignificant => true,
+            AutoShutdown::AllSignificant => left == 0,
+        };
+        if stays_down && it.significant && enough {
+            prop_assert_eq!(with(auto_shutdown), Decision::Shutdown);
+        } else {
+            // In every other case the rule changes nothing.
+            let without = with(AutoShutdown::Never);
+            prop_assert!(without != Decision::Shutdown);
+            prop_assert_eq!(with(auto_shutdown), without);
+        }
+    }
+
+    #[test]
     fn i1_to_i3_the_window_slides_as_a_naive_recount_says(
         gaps in vec(0u64..40, 1..80),
         max in 0u32..6,
@@ -214,8 +285,7 @@ proptest! {
     ) {
         let within = Duration::from_secs(within);
         let rules = rules(Way::OneForOne, max, within);
-        let member = Member { id: "a".into(), restart: Restart::Permanent, up: false };
-        let members = [member];
+        let members = [down("a", Restart::Permanent)];
         let mut history = History::default();
         let mut restarts: Vec<Instant> = Vec::new();
         let mut now = Instant::now();

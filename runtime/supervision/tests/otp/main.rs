@@ -9,6 +9,7 @@
 )]
 
 mod actors;
+mod auto_shutdown;
 mod beyond;
 mod decision;
 mod intensity;

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use rstest::rstest;
 use whirlwind_supervision::{
-    Backoff, ChildError, ChildSpec, Intensity, Restart, Shutdown, SpecError, StartError, Strategy,
-    SupervisorSpec, Template,
+    AutoShutdown, Backoff, ChildError, ChildSpec, Intensity, Restart, Shutdown, SpecError,
+    StartError, Strategy, SupervisorSpec, Template,
 };
 
 use crate::stage::Stage;
@@ -24,6 +24,7 @@ fn template() -> Template {
 fn f1_the_defaults() {
     assert_eq!(Strategy::default(), Strategy::OneForOne);
     assert_eq!(Restart::default(), Restart::Permanent);
+    assert_eq!(plain().auto_shutdown, AutoShutdown::Never);
     assert_eq!(
         plain().intensity,
         Intensity {
@@ -40,7 +41,7 @@ fn f1_the_defaults() {
     );
     let worker = format!("{:?}", worker("a"));
     assert!(
-        worker.contains("restart: Permanent, shutdown: Timeout(5s)"),
+        worker.contains("restart: Permanent, significant: false, shutdown: Timeout(5s)"),
         "{worker}"
     );
     let supervisor = format!("{:?}", ChildSpec::supervisor("b", plain()));
@@ -164,6 +165,86 @@ fn f4_the_same_id_under_two_supervisors_is_fine() {
         .child(worker("a"))
         .child(ChildSpec::supervisor("inner", inner));
     assert_eq!(spec.check(), Ok(()));
+}
+
+/// Every combination, as a child, as a template and as a dynamic child.
+#[rstest]
+#[tokio::test(start_paused = true)]
+async fn f6_significant_is_refused_with_permanent_and_under_never(
+    #[values(Restart::Permanent, Restart::Transient, Restart::Temporary)] restart: Restart,
+    #[values(
+        AutoShutdown::Never,
+        AutoShutdown::AnySignificant,
+        AutoShutdown::AllSignificant
+    )]
+    auto_shutdown: AutoShutdown,
+    #[values(false, true)] significant: bool,
+) {
+    let supervisor = || "root".into();
+    let child = || "s0".into();
+    // OTP looks at the supervisor first, too.
+    let expected = match (significant, auto_shutdown, restart) {
+        (true, AutoShutdown::Never, _) => Err(SpecError::SignificantUnderNever {
+            supervisor: supervisor(),
+            child: child(),
+        }),
+        (true, _, Restart::Permanent) => Err(SpecError::SignificantPermanent {
+            supervisor: supervisor(),
+            child: child(),
+        }),
+        _ => Ok(()),
+    };
+    let stage = Stage::new();
+    let make = {
+        let stage = stage.clone();
+        move |id: &str| stage.child(id).restart(restart).significant(significant)
+    };
+    let plain = plain().auto_shutdown(auto_shutdown);
+    assert_eq!(plain.clone().child(make("s0")).check(), expected);
+    let below = ChildSpec::supervisor("root", plain.clone().child(make("s0")));
+    let above = SupervisorSpec::new("above", Strategy::OneForOne).child(below);
+    assert_eq!(above.check(), expected);
+
+    let tree = stage.start(plain).await;
+    let started = tree.start_child(make("s0")).await;
+    assert_eq!(started, expected.clone().map_err(ChildError::Spec));
+
+    // The first slot is checked with the spec, each other one when it is taken.
+    let all = make.clone();
+    let template = Template::new(move |slot| all(&format!("s{slot}")));
+    let spec = SupervisorSpec::simple("root", template).auto_shutdown(auto_shutdown);
+    assert_eq!(spec.check(), expected);
+    let later = {
+        let (plain, stage) = (make, stage.clone());
+        Template::new(move |slot| match slot {
+            0 => stage.child("first").restart(restart),
+            _ => plain("s0"),
+        })
+    };
+    let spec = SupervisorSpec::simple("root", later).auto_shutdown(auto_shutdown);
+    let tree = stage.start(spec).await;
+    assert_eq!(tree.start_slot().await, Ok(0));
+    let second = tree.start_slot().await;
+    assert_eq!(second, expected.map(|()| 1).map_err(ChildError::Spec));
+}
+
+#[test]
+fn f6_says_what_to_do_about_it() {
+    let child = || worker("a").significant(true);
+    let never = plain().child(child().restart(Restart::Transient));
+    assert_eq!(
+        never.check().unwrap_err().to_string(),
+        "child `a` of supervisor `root` is significant, and the supervisor has no auto-shutdown: \
+         set one, or make the child not significant"
+    );
+    let permanent = plain()
+        .auto_shutdown(AutoShutdown::AnySignificant)
+        .child(child());
+    assert_eq!(
+        permanent.check().unwrap_err().to_string(),
+        "child `a` of supervisor `root` is significant and permanent, so its end would never \
+         count: make it transient or temporary"
+    );
 }
 
 #[test]
