@@ -69,7 +69,7 @@ impl Erlang {
             let mut line = String::new();
             let read = self.answers.read_line(&mut line).expect("Erlang answers");
             assert!(read > 0, "Erlang ended while it was asked: {term}");
-            match line.trim_end() {
+            match line.trim_end_matches('\n') {
                 "." => return lines,
                 line => lines.push(line.to_owned()),
             }

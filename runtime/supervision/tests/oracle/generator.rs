@@ -1,5 +1,7 @@
 //! Scripts from numbers: the same number, the same script.
 
+use std::collections::HashMap;
+
 use whirlwind_supervision::{Restart, Strategy};
 
 use crate::script::{
@@ -68,7 +70,7 @@ fn tree(random: &mut Random, may_nest: bool) -> Tree {
         Strategy::RestForOne,
         Strategy::SimpleOneForOne,
     ]);
-    let auto = Auto::Never;
+    let auto = random.one_of(&[Auto::Never, Auto::Never, Auto::Any, Auto::All]);
     let max_restarts = random.upto(5) as u32;
     let children = if strategy == Strategy::SimpleOneForOne {
         let template = child(random, auto, may_nest, "");
@@ -89,14 +91,14 @@ fn tree(random: &mut Random, may_nest: bool) -> Tree {
 }
 
 /// A child whose name ends in `number`.
-fn child(random: &mut Random, _auto: Auto, may_nest: bool, number: &str) -> Child {
+fn child(random: &mut Random, auto: Auto, may_nest: bool, number: &str) -> Child {
     let restart = random.one_of(&[
         Restart::Permanent,
         Restart::Permanent,
         Restart::Transient,
         Restart::Temporary,
     ]);
-    let significant = false;
+    let significant = auto != Auto::Never && restart != Restart::Permanent && random.percent(50);
     if may_nest && random.percent(25) {
         return Child {
             id: format!("v{number}"),
@@ -139,9 +141,10 @@ fn child(random: &mut Random, _auto: Auto, may_nest: bool, number: &str) -> Chil
 /// Whom an event can be about, whether they are up or not: what is down answers too.
 #[derive(Default)]
 struct Names {
-    /// Each supervisor, and whether it has a template.
+    /// Each supervisor, and its template if it has one.
     supervisors: Vec<(String, Option<Child>)>,
-    /// Each child, and its supervisor's path and its own name there.
+    autos: HashMap<String, Auto>,
+    /// Each child: its supervisor's path and its own name there.
     children: Vec<(String, String)>,
     slots: Vec<(String, u64)>,
     added: u64,
@@ -154,6 +157,7 @@ impl Names {
     fn tree(&mut self, path: &str, tree: &Tree) {
         let template = tree.children.first().filter(|_| tree.is_simple());
         self.supervisors.push((path.to_owned(), template.cloned()));
+        self.autos.insert(path.to_owned(), tree.auto);
         match template {
             Some(template) => {
                 for slot in 0..MOST_SLOTS {
@@ -180,6 +184,10 @@ impl Names {
         }
     }
 
+    fn auto_of(&self, of: &str) -> Auto {
+        self.autos.get(of).copied().unwrap_or(Auto::Never)
+    }
+
     /// The paths of all children, or a name that nobody has.
     fn all(&self) -> Vec<String> {
         let mut all: Vec<String> = self.children.iter().map(|(of, id)| below(of, id)).collect();
@@ -202,7 +210,7 @@ impl Names {
 fn event(random: &mut Random, names: &mut Names) -> Event {
     let (of, template) = random.one_of(&names.supervisors);
     // A supervisor with a template is empty until it is asked for children.
-    if template.is_some() && random.percent(50) {
+    if template.is_some() && random.percent(35) {
         return Event::StartSlot(of);
     }
     match random.upto(99) {
@@ -270,8 +278,9 @@ fn start(random: &mut Random, names: &mut Names, of: &str) -> Event {
         .map(|(_, id)| id.clone())
         .collect();
     let may_nest = of == ROOT;
+    let auto = names.auto_of(of);
     if !there.is_empty() && random.percent(30) {
-        let mut child = child(random, Auto::Never, false, "");
+        let mut child = child(random, auto, false, "");
         child.id = random.one_of(&there);
         return Event::Start(of.to_owned(), child);
     }

@@ -8,18 +8,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::mpsc,
-    time::{sleep, timeout},
-};
+use tokio::{sync::mpsc, time::timeout};
 use whirlwind_supervision::{
     Backoff, ChildError, ChildSpec, ExitReason, Report, ReportEvent, Reporter, StartError, State,
-    Status, Stop, Supervisor, SupervisorRef, SupervisorSpec, Template,
+    Status, Stop, Strategy, Supervisor, SupervisorRef, SupervisorSpec, Template,
 };
 
-use crate::script::{
-    Child, Event, Kind, OnStop, ROOT, Reason, Script, Shutdown, Tree, below, is_supervisor,
-};
+use crate::script::{Child, Event, Kind, OnStop, ROOT, Reason, Script, Tree, below, is_supervisor};
 
 /// Longer than all shutdown times of a script that are ever used up.
 const MOMENT: Duration = Duration::from_secs(10);
@@ -75,7 +70,7 @@ impl Stage {
             }
         };
         self.say(format_args!("start {ROOT}"));
-        self.say(format_args!("= {}", shape(&root.status().await.children)));
+        self.say_shape(&root).await;
         for event in &script.events {
             self.say(format_args!("step {}", event.word()));
             let answer = timeout(WITHIN, self.step(&root, event)).await;
@@ -86,11 +81,18 @@ impl Stage {
                 return;
             }
             self.say(format_args!("-> {answer}"));
-            self.say(format_args!("= {}", shape(&root.status().await.children)));
+            self.say_shape(&root).await;
         }
         self.say("step stop");
         let reason = root.stop().await;
         self.say(format_args!("end {ROOT} {}", word(&reason)));
+    }
+
+    async fn say_shape(&self, root: &SupervisorRef) {
+        let Status {
+            strategy, children, ..
+        } = root.status().await;
+        self.say(format_args!("= {}", shape(strategy, &children)));
     }
 
     async fn step(&self, root: &SupervisorRef, event: &Event) -> String {
@@ -180,17 +182,10 @@ impl Stage {
             }
         };
         spec = spec.intensity(tree.max_restarts, WITHIN);
-        spec.backoff(Backoff::NONE)
+        spec.auto_shutdown(tree.auto.into()).backoff(Backoff::NONE)
     }
 
     fn child(&self, name: &str, child: &Child) -> ChildSpec {
-        let shutdown = match child.shutdown {
-            Shutdown::Brutal => whirlwind_supervision::Shutdown::BrutalKill,
-            Shutdown::Timeout(patience) => {
-                whirlwind_supervision::Shutdown::Timeout(Duration::from_millis(patience))
-            }
-            Shutdown::Infinity => whirlwind_supervision::Shutdown::Infinity,
-        };
         let spec = match &child.kind {
             Kind::Worker(on_stop) => {
                 let (stage, name, on_stop) = (self.clone(), name.to_owned(), *on_stop);
@@ -200,7 +195,8 @@ impl Stage {
             }
             Kind::Supervisor(tree) => ChildSpec::supervisor(name, self.supervisor(name, tree)),
         };
-        spec.restart(child.restart).shutdown(shutdown)
+        let spec = spec.restart(child.restart).significant(child.significant);
+        spec.shutdown(child.shutdown.into())
     }
 
     async fn life(
@@ -244,12 +240,11 @@ impl Stage {
                     Reason::Boom => ExitReason::failed("boom"),
                 }
             }
-            () = stop.asked() => {
+            () = stop.asked(), if on_stop != OnStop::Ignore => {
                 self.say(format_args!("stop {name}"));
                 match on_stop {
-                    OnStop::Obey => ExitReason::Shutdown,
                     OnStop::Fail => ExitReason::failed("boom"),
-                    OnStop::Ignore => std::future::pending().await,
+                    OnStop::Obey | OnStop::Ignore => ExitReason::Shutdown,
                 }
             }
         }
@@ -338,19 +333,24 @@ async fn is_up(supervisor: &SupervisorRef, name: &str) -> bool {
     found.any(|child| child.state == State::Running)
 }
 
-/// How all are, in order of start: `+` up, `-` down.
-fn shape(children: &[Status]) -> String {
+/// How all are: `+` up, `-` down. In order of start; those from a template in order of their names,
+/// since OTP gives them no order.
+fn shape(strategy: Option<Strategy>, children: &[Status]) -> String {
+    let mut children: Vec<&Status> = children.iter().collect();
+    if strategy == Some(Strategy::SimpleOneForOne) {
+        children.sort_by(|one, other| one.id.cmp(&other.id));
+    }
     let of_child = |child: &Status| {
         let id = &child.id;
         match (child.state, child.kind) {
             (State::Running, whirlwind_supervision::Kind::Supervisor) => {
-                format!("{id}+({})", shape(&child.children))
+                format!("{id}+({})", shape(child.strategy, &child.children))
             }
             (State::Running, _) => format!("{id}+"),
             (State::Stopped, _) => format!("{id}-"),
             (state, _) => format!("{id} {state}"),
         }
     };
-    let children: Vec<String> = children.iter().map(of_child).collect();
+    let children: Vec<String> = children.into_iter().map(of_child).collect();
     children.join(" ")
 }

@@ -1,8 +1,11 @@
 //! A script: a tree, and what happens to it. Its text form is for people, its Erlang term for OTP.
 
-use std::fmt::{self, Display, Formatter};
+use std::{
+    fmt::{self, Display, Formatter},
+    time::Duration,
+};
 
-use whirlwind_supervision::{Restart, Strategy};
+use whirlwind_supervision::{AutoShutdown, Restart, Strategy};
 
 /// The name of the supervisor at the top; those of its children are not prefixed with it.
 pub const ROOT: &str = "root";
@@ -64,7 +67,7 @@ pub enum OnStop {
     Obey,
     /// It ends of another reason.
     Fail,
-    /// It goes on. It must then have a short timeout, which is real on the Erlang side.
+    /// It goes on, without a word. It must have a short timeout, which is real on the Erlang side.
     Ignore,
 }
 
@@ -196,6 +199,26 @@ impl Auto {
             Self::Never => "never",
             Self::Any => "any_significant",
             Self::All => "all_significant",
+        }
+    }
+}
+
+impl From<Auto> for AutoShutdown {
+    fn from(auto: Auto) -> Self {
+        match auto {
+            Auto::Never => Self::Never,
+            Auto::Any => Self::AnySignificant,
+            Auto::All => Self::AllSignificant,
+        }
+    }
+}
+
+impl From<Shutdown> for whirlwind_supervision::Shutdown {
+    fn from(shutdown: Shutdown) -> Self {
+        match shutdown {
+            Shutdown::Brutal => Self::BrutalKill,
+            Shutdown::Timeout(patience) => Self::Timeout(Duration::from_millis(patience)),
+            Shutdown::Infinity => Self::Infinity,
         }
     }
 }

@@ -13,7 +13,8 @@ pub fn canonical(script: &Script, trace: Vec<String>) -> Vec<String> {
     let mut done = Vec::with_capacity(trace.len());
     for step in steps(trace) {
         let step = orphans_last(step);
-        done.extend(in_order_of_slots(&simple, step));
+        let step = in_order_of_slots(step, |line| slot_of_root(&simple, line));
+        done.extend(in_order_of_slots(step, |line| slot_below(&simple, line)));
     }
     done
 }
@@ -48,45 +49,72 @@ fn orphans_last(step: Vec<String>) -> Vec<String> {
     rest
 }
 
-fn in_order_of_slots(simple: &HashSet<String>, step: Vec<String>) -> Vec<String> {
-    let slots: Vec<Option<String>> = step.iter().map(|line| slot(simple, line)).collect();
-    let mut done = Vec::with_capacity(step.len());
-    let mut lines = step.into_iter().zip(slots).peekable();
-    while let Some((line, of)) = lines.next() {
-        if of.is_none() {
-            done.push(line);
-            continue;
-        }
-        let mut run = vec![(line, of)];
-        while let Some(next) = lines.next_if(|(_, of)| of.is_some()) {
+/// Sorts each run of lines that are about the stop of the children of one supervisor.
+fn in_order_of_slots(step: Vec<String>, slot: impl Fn(&str) -> Option<Slot>) -> Vec<String> {
+    let mut lines = step.into_iter().map(|line| (slot(&line), line)).peekable();
+    let mut done = Vec::new();
+    while let Some((slot, line)) = lines.next() {
+        let of = slot.as_ref().map(|slot| slot.of.clone());
+        let mut run = vec![(slot, line)];
+        while let Some(of) = &of
+            && let Some(next) =
+                lines.next_if(|(slot, _)| slot.as_ref().is_some_and(|slot| slot.of == *of))
+        {
             run.push(next);
         }
         // Stable, so what one child does stays in its order.
-        run.sort_by(|(_, one), (_, other)| one.cmp(other));
-        done.extend(run.into_iter().map(|(line, _)| line));
+        run.sort_by(|(one, _), (other, _)| one.cmp(other));
+        done.extend(run.into_iter().map(|(_, line)| line));
     }
     done
 }
 
-/// The child of a simple-one-for-one supervisor that a line of stopping is about, or about below it.
-fn slot(simple: &HashSet<String>, line: &str) -> Option<String> {
+/// A child of a simple-one-for-one supervisor.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Slot {
+    of: String,
+    path: String,
+}
+
+/// The path that a line of stopping is about.
+fn stopping(line: &str) -> Option<&str> {
     let rest = line
         .strip_prefix("stop ")
         .or_else(|| line.strip_prefix("end "))?;
-    let path = rest.split(' ').next()?;
-    if simple.contains(ROOT) {
-        return path
-            .split('/')
-            .next()
-            .filter(|slot| *slot != ROOT)
-            .map(str::to_owned);
-    }
-    let (of, _) = path.rsplit_once('/')?;
-    simple.contains(of).then(|| path.to_owned())
+    rest.split(' ').next().filter(|path| *path != ROOT)
 }
 
-/// The paths of the simple-one-for-one supervisors a script has or may come to have.
-fn simple_supervisors(script: &Script) -> HashSet<String> {
+/// The child of the root that a line is about, or that the one it is about is under.
+fn slot_of_root(simple: &Simple, line: &str) -> Option<Slot> {
+    let path = stopping(line).filter(|_| simple.has(ROOT))?;
+    Some(Slot {
+        of: ROOT.to_owned(),
+        path: path.split('/').next()?.to_owned(),
+    })
+}
+
+/// The child that a line is about, of a supervisor under the root.
+fn slot_below(simple: &Simple, line: &str) -> Option<Slot> {
+    let path = stopping(line)?;
+    let (of, _) = path.rsplit_once('/')?;
+    simple.has(of).then(|| Slot {
+        of: of.to_owned(),
+        path: path.to_owned(),
+    })
+}
+
+/// The simple-one-for-one supervisors that a script has or may come to have. One from a template is
+/// there by the template's name.
+pub struct Simple(HashSet<String>);
+
+impl Simple {
+    pub fn has(&self, path: &str) -> bool {
+        self.0.contains(path)
+            || self.0.contains(ROOT) && self.0.contains(path.trim_end_matches(char::is_numeric))
+    }
+}
+
+pub fn simple_supervisors(script: &Script) -> Simple {
     fn collect(path: &str, tree: &Tree, found: &mut HashSet<String>) {
         if tree.strategy == Strategy::SimpleOneForOne {
             found.insert(path.to_owned());
@@ -107,5 +135,5 @@ fn simple_supervisors(script: &Script) -> HashSet<String> {
             of_child(of, child, &mut found);
         }
     }
-    found
+    Simple(found)
 }
