@@ -92,12 +92,16 @@ fn tree(random: &mut Random, may_nest: bool) -> Tree {
 
 /// A child whose name ends in `number`.
 fn child(random: &mut Random, auto: Auto, may_nest: bool, number: &str) -> Child {
-    let restart = random.one_of(&[
-        Restart::Permanent,
-        Restart::Permanent,
-        Restart::Transient,
-        Restart::Temporary,
-    ]);
+    let restart = if auto != Auto::Never && random.percent(50) {
+        random.one_of(&[Restart::Transient, Restart::Temporary])
+    } else {
+        random.one_of(&[
+            Restart::Permanent,
+            Restart::Permanent,
+            Restart::Transient,
+            Restart::Temporary,
+        ])
+    };
     let significant = auto != Auto::Never && restart != Restart::Permanent && random.percent(50);
     if may_nest && random.percent(25) {
         return Child {
@@ -146,7 +150,6 @@ struct Names {
     autos: HashMap<String, Auto>,
     /// Each child: its supervisor's path and its own name there.
     children: Vec<(String, String)>,
-    slots: Vec<(String, u64)>,
     added: u64,
 }
 
@@ -165,7 +168,6 @@ impl Names {
                         id: format!("{}{slot}", template.id),
                         ..template.clone()
                     };
-                    self.slots.push((path.to_owned(), slot));
                     self.child(path, &child);
                 }
             }
