@@ -22,6 +22,7 @@ pub(super) struct Children {
     table: BTreeMap<Key, Child>,
     next: Key,
     up: usize,
+    supervisors: usize,
     ids: HashMap<Arc<str>, Key>,
     actors: HashMap<ActorId, Key>,
     slots: HashMap<usize, Key>,
@@ -51,6 +52,7 @@ impl Children {
     fn insert_child(&mut self, child: Child) -> Key {
         let key = self.next;
         self.next += 1;
+        self.supervisors += usize::from(child.spec.kind() == Kind::Supervisor);
         self.ids.insert(Arc::clone(&child.spec.id), key);
         self.table.insert(key, child);
         key
@@ -66,6 +68,7 @@ impl Children {
         let child = self.table.remove(&key)?;
         self.ids.remove(&child.spec.id);
         self.significant.remove(&key);
+        self.supervisors -= usize::from(child.spec.kind() == Kind::Supervisor);
         if let Some(slot) = child.slot {
             self.slots.remove(&slot);
             self.free.insert(slot);
@@ -142,16 +145,11 @@ impl Children {
 
     pub(super) fn counts(&self) -> Counts {
         let specs = self.table.len();
-        let supervisors = self
-            .table
-            .values()
-            .filter(|child| child.spec.kind() == Kind::Supervisor)
-            .count();
         Counts {
             specs,
             active: self.up,
-            supervisors,
-            workers: specs - supervisors,
+            supervisors: self.supervisors,
+            workers: specs - self.supervisors,
         }
     }
 

@@ -1,6 +1,6 @@
 //! How children are made to end, and what happens when they have.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
 use kameo::{
@@ -396,7 +396,8 @@ impl Supervisor {
             // What is left is a restart that waits, of children that are all in this one too.
             self.plans.clear();
         }
-        let places = |places: Vec<usize>| -> VecDeque<Key> {
+        // Keys are in order of start as the places are, so no more is kept of either order.
+        let places = |places: Vec<usize>| -> BTreeSet<Key> {
             places
                 .into_iter()
                 .filter_map(|place| keys.get(place).copied())

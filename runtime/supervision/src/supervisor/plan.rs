@@ -1,7 +1,7 @@
 //! What takes a supervisor several steps: stop these, wait, start those, each when the one before
 //! it is done.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use futures::FutureExt;
 use kameo::actor::WeakActorRef;
@@ -25,14 +25,14 @@ pub(super) type PlanId = u64;
 
 pub(super) struct Plan {
     pub(super) cause: Cause,
-    /// Those still to stop; the first may be stopping.
-    pub(super) stops: VecDeque<Key>,
+    /// Those still to stop, from the last to the first; the last may be stopping.
+    pub(super) stops: BTreeSet<Key>,
     /// When to go on once all are stopped.
     pub(super) not_before: Option<Instant>,
     /// Whether that is what it does now.
     pub(super) waiting: bool,
-    /// Those still to start; the first may be starting.
-    pub(super) starts: VecDeque<Key>,
+    /// Those still to start, from the first to the last; the first may be starting.
+    pub(super) starts: BTreeSet<Key>,
 }
 
 /// Who wants it, and hears when it is done.
@@ -73,11 +73,11 @@ pub(super) fn send<T>(reply: oneshot::Sender<T>, answer: T) {
 }
 
 impl Plan {
-    /// Starts `keys`, in this order.
+    /// Starts `keys`, in order of start.
     pub(super) fn start(cause: Cause, keys: impl IntoIterator<Item = Key>) -> Self {
         Self {
             cause,
-            stops: VecDeque::new(),
+            stops: BTreeSet::new(),
             not_before: None,
             waiting: false,
             starts: keys.into_iter().collect(),
@@ -107,13 +107,13 @@ impl Supervisor {
             return;
         };
         plan.waiting = false;
-        while let Some(&key) = plan.stops.front() {
+        while let Some(&key) = plan.stops.last() {
             if self.children.is_up(key) {
                 self.stop_child(key);
                 self.plans.insert(id, plan);
                 return;
             }
-            plan.stops.pop_front();
+            plan.stops.pop_last();
             if !plan.starts.contains(&key)
                 && let Some(child) = self.children.get_mut(key)
             {
@@ -129,7 +129,7 @@ impl Supervisor {
             }
             plan.not_before = None;
         }
-        while let Some(&key) = plan.starts.front() {
+        while let Some(&key) = plan.starts.first() {
             match self.children.get(key).map(|child| &child.up) {
                 Some(None) => {
                     let again = matches!(plan.cause, Cause::Restart);
@@ -142,7 +142,7 @@ impl Supervisor {
                     return;
                 }
                 Some(Some(_)) | None => {
-                    plan.starts.pop_front();
+                    plan.starts.pop_first();
                     if let Some(child) = self.children.get_mut(key) {
                         child.plan = None;
                     }

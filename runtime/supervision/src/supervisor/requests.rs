@@ -226,7 +226,7 @@ impl Supervisor {
             child.plan = None;
             return;
         };
-        plan.starts.retain(|other| *other != key);
+        plan.starts.remove(&key);
         if plan.stops.contains(&key) {
             // Its end is what the plan waits for.
             return;

@@ -16,6 +16,7 @@ mod intensity;
 mod owners;
 mod queries;
 mod restart_types;
+mod scale;
 mod shutdown;
 mod specs;
 mod stage;
