@@ -49,6 +49,10 @@ pub fn script(seed: u64) -> Script {
     let root = tree(random, true);
     let mut names = Names::default();
     names.tree(ROOT, &root);
+    if matches!(root.strategy, Strategy::OneForAll | Strategy::RestForOne) {
+        let workers = root.children.iter().filter(|child| child.tree().is_none());
+        names.groups = workers.map(|child| child.id.clone()).collect();
+    }
     let fails = if random.percent(15) {
         vec![(random.one_of(&names.workers()), 1 + random.upto(1) as u32)]
     } else {
@@ -150,6 +154,8 @@ struct Names {
     autos: HashMap<String, Auto>,
     /// Each child: its supervisor's path and its own name there.
     children: Vec<(String, String)>,
+    /// The workers of the root, if its restarts are of groups.
+    groups: Vec<String>,
     added: u64,
 }
 
@@ -215,6 +221,9 @@ fn event(random: &mut Random, names: &mut Names) -> Event {
     if template.is_some() && random.percent(35) {
         return Event::StartSlot(of);
     }
+    if names.groups.len() > 2 && random.percent(10) {
+        return meanwhile(random, &names.groups);
+    }
     match random.upto(99) {
         0..40 => {
             let name = random.one_of(&names.all());
@@ -249,6 +258,30 @@ fn event(random: &mut Random, names: &mut Names) -> Event {
         72..84 => about(random, names, &of, Event::Restart),
         84..93 => about(random, names, &of, Event::Delete),
         _ => Event::Count(of),
+    }
+}
+
+/// Three or four of the root's workers: who ends, who holds up the restart, who ends meanwhile.
+fn meanwhile(random: &mut Random, workers: &[String]) -> Event {
+    let mut workers = workers.to_vec();
+    let mut take = |random: &mut Random| {
+        let at = random.upto(workers.len() as u64 - 1) as usize;
+        workers.remove(at)
+    };
+    let (first, held) = (take(random), take(random));
+    let mut deaths = vec![take(random)];
+    if !workers.is_empty() && random.percent(40) {
+        deaths.push(workers[0].clone());
+    }
+    let mut with_reason = |name| {
+        let reasons = [Reason::Normal, Reason::Shutdown, Reason::Boom, Reason::Boom];
+        (name, random.one_of(&reasons))
+    };
+    let deaths = deaths.into_iter().map(&mut with_reason).collect();
+    Event::Meanwhile {
+        first,
+        held,
+        deaths,
     }
 }
 

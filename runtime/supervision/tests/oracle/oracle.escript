@@ -170,6 +170,15 @@ step(_, _, {kill, Name}) ->
     told(Name, fun(Pid) -> write(["kill ", Name]), exit(Pid, kill), ended(Pid) end);
 step(_, _, {halt, Name}) ->
     told(Name, fun(Pid) -> write(["halt ", Name]), catch gen_server:stop(Pid, shutdown, infinity) end);
+step(Root, _, {meanwhile, First, Held, Deaths}) ->
+    call({hold, Held}),
+    Answer = told(First, fun(Pid) -> Pid ! {die, boom}, ended(Pid) end),
+    case Answer =:= "ok" andalso is_held(Root) of
+        true -> [told(Name, fun(Pid) -> Pid ! {die, R}, ended(Pid) end) || {Name, R} <- Deaths];
+        false -> ok
+    end,
+    call(release),
+    Answer;
 step(_, _, {fail, Name, Times}) ->
     call({fail, Name, Times}),
     "ok";
@@ -209,6 +218,24 @@ told(Name, Do) ->
     case call({pid, Name}) of
         none -> "absent";
         Pid -> Do(Pid), "ok"
+    end.
+
+%% Whether the start that is held up was come to, once nothing else goes on. The supervisor then waits
+%% for it, and answers nobody.
+is_held(Root) -> is_held(Root, gen_server:send_request(Root, which_children)).
+
+is_held(Root, Request) ->
+    case {call(waits), gen_server:wait_response(Request, 0)} of
+        {true, _} -> true;
+        {false, timeout} -> erlang:yield(), is_held(Root, Request);
+        {false, {error, _}} -> false;
+        {false, {reply, Children}} ->
+            Busy = [
+                Pid
+             || {_, Pid, _, _} <- Children,
+                Pid =:= restarting orelse is_pid(Pid) andalso not is_process_alive(Pid)
+            ],
+            Busy =/= [] andalso is_held(Root)
     end.
 
 asked(Name, Ask) ->
@@ -447,6 +474,9 @@ scribe(Alive, Names, Fails, Lines) ->
     receive
         {'DOWN', Monitor, process, Pid, Reason} ->
             bury(Monitor, Pid, Reason, Alive, Names, Fails, Lines);
+        {_, _, {may_start, Held}} = Request when map_get(held, Fails) =:= Held ->
+            % It is not answered before it is let go.
+            scribe(Alive, Names, Fails#{waits => Request}, Lines);
         {Ref, From, Request} ->
             case lists:all(fun({_, Pid}) -> is_process_alive(Pid) end, maps:values(Alive)) of
                 true ->
@@ -477,6 +507,16 @@ entry({write, Line}, Alive, Names, Fails, Lines) ->
     {ok, Alive, Names, Fails, [Line | Lines]};
 entry({fail, Name, Times}, Alive, Names, Fails, Lines) ->
     {ok, Alive, Names, Fails#{Name => Times}, Lines};
+entry({hold, Name}, Alive, Names, Fails, Lines) ->
+    {ok, Alive, Names, Fails#{held => Name}, Lines};
+entry(waits, Alive, Names, Fails, Lines) ->
+    {is_map_key(waits, Fails), Alive, Names, Fails, Lines};
+entry(release, Alive, Names, Fails, Lines) ->
+    case Fails of
+        #{waits := Request} -> self() ! Request;
+        _ -> ok
+    end,
+    {ok, Alive, Names, maps:without([held, waits], Fails), Lines};
 entry({may_start, Name}, Alive, Names, Fails, Lines) ->
     case Fails of
         #{Name := Times} when Times > 0 ->

@@ -4,11 +4,17 @@
 use std::{
     collections::HashMap,
     fmt::Display,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::{sleep, timeout},
+};
 use whirlwind_supervision::{
     Backoff, ChildError, ChildSpec, ExitReason, Report, ReportEvent, Reporter, StartError, State,
     Status, Stop, Strategy, Supervisor, SupervisorRef, SupervisorSpec, Template,
@@ -41,6 +47,10 @@ struct Stage {
     trace: Arc<Mutex<Vec<String>>>,
     /// How many of their next starts fail.
     fails: Arc<Mutex<HashMap<String, u32>>>,
+    /// Whose start is held up, whether it has come to that, and that it may go on.
+    held: Arc<Mutex<Option<String>>>,
+    held_up: Arc<AtomicBool>,
+    released: Arc<Notify>,
     /// How to tell a worker that is up to end.
     up: Arc<Mutex<HashMap<String, mpsc::Sender<Reason>>>>,
 }
@@ -97,12 +107,24 @@ impl Stage {
 
     async fn step(&self, root: &SupervisorRef, event: &Event) -> String {
         match event {
-            Event::Die(name, reason) => {
-                let Some(tell) = self.up.lock().unwrap().get(name).cloned() else {
-                    return "absent".to_owned();
-                };
-                tell.try_send(*reason).unwrap();
-                "ok".to_owned()
+            Event::Die(name, reason) => self.tell(name, *reason),
+            Event::Meanwhile {
+                first,
+                held,
+                deaths,
+            } => {
+                *self.held.lock().unwrap() = Some(held.clone());
+                let answer = self.tell(first, Reason::Boom);
+                sleep(MOMENT).await;
+                if self.held_up.load(Ordering::Relaxed) {
+                    for (name, reason) in deaths {
+                        self.tell(name, *reason);
+                        sleep(MOMENT).await;
+                    }
+                }
+                *self.held.lock().unwrap() = None;
+                self.released.notify_waiters();
+                answer
             }
             Event::Kill(name) => {
                 let of = name.rsplit_once('/').map_or(ROOT, |(of, _)| of);
@@ -138,6 +160,15 @@ impl Stage {
                 None => "absent".to_owned(),
             },
         }
+    }
+
+    /// A worker ends by itself.
+    fn tell(&self, name: &str, reason: Reason) -> String {
+        let Some(tell) = self.up.lock().unwrap().get(name).cloned() else {
+            return "absent".to_owned();
+        };
+        tell.try_send(reason).unwrap();
+        "ok".to_owned()
     }
 
     async fn ask(&self, supervisor: &SupervisorRef, event: &Event) -> String {
@@ -205,6 +236,11 @@ impl Stage {
         on_stop: OnStop,
         stop: Stop,
     ) -> Result<impl Future<Output = ExitReason> + Send + use<>, StartError> {
+        if self.held.lock().unwrap().as_ref() == Some(&name) {
+            self.held_up.store(true, Ordering::Relaxed);
+            self.released.notified().await;
+            self.held_up.store(false, Ordering::Relaxed);
+        }
         let fails = match self.fails.lock().unwrap().get_mut(&name) {
             Some(times) if *times > 0 => {
                 *times -= 1;

@@ -86,6 +86,13 @@ pub enum Event {
     Kill(String),
     /// A nested supervisor is stopped from outside, so for its own supervisor it ends by itself.
     Halt(String),
+    /// Under the root, and its strategy is of groups: a worker ends abnormally, and while the start of
+    /// another holds up the restart of the group, more of them end.
+    Meanwhile {
+        first: String,
+        held: String,
+        deaths: Vec<(String, Reason)>,
+    },
     /// The next starts of a worker fail.
     Fail(String, u32),
     Start(String, Child),
@@ -148,12 +155,13 @@ impl Script {
 
 impl Event {
     /// Every kind there is, by the word the trace has for it.
-    pub const KINDS: [&str; 14] = [
+    pub const KINDS: [&str; 15] = [
         "die normal",
         "die shutdown",
         "die abnormal",
         "kill",
         "halt",
+        "meanwhile",
         "fail",
         "start",
         "start_slot",
@@ -181,6 +189,7 @@ impl Event {
             Self::Die(..) => "die",
             Self::Kill(_) => "kill",
             Self::Halt(_) => "halt",
+            Self::Meanwhile { .. } => "meanwhile",
             Self::Fail(..) => "fail",
             Self::Start(..) => "start",
             Self::StartSlot(_) => "start_slot",
@@ -265,6 +274,17 @@ impl Display for Script {
             write!(f, "{}. {}", at + 1, event.word())?;
             match event {
                 Event::Die(name, reason) => writeln!(f, " {name} {}", reason.as_str()),
+                Event::Meanwhile {
+                    first,
+                    held,
+                    deaths,
+                } => {
+                    write!(f, " {first} dies boom, and while {held} starts:")?;
+                    for (name, reason) in deaths {
+                        write!(f, " {name} {}", reason.as_str())?;
+                    }
+                    writeln!(f)
+                }
                 Event::Fail(name, times) => writeln!(f, " {name}, its next {times} starts"),
                 Event::Start(of, child) => {
                     write!(f, " under {of}: ")?;
@@ -394,6 +414,17 @@ impl Display for Term<'_, Event> {
         write!(f, "{{{},", self.0.word())?;
         match self.0 {
             Event::Die(name, reason) => write!(f, "{name:?},{}", reason.as_str()),
+            Event::Meanwhile {
+                first,
+                held,
+                deaths,
+            } => {
+                write!(f, "{first:?},{held:?},[")?;
+                for (at, (name, reason)) in deaths.iter().enumerate() {
+                    write!(f, "{}{{{name:?},{}}}", comma(at), reason.as_str())?;
+                }
+                f.write_str("]")
+            }
             Event::Fail(name, times) => write!(f, "{name:?},{times}"),
             Event::Start(of, child) => write!(f, "{of:?},{}", Term(child)),
             Event::Kill(name) | Event::Halt(name) | Event::StartSlot(name) | Event::Count(name) => {
