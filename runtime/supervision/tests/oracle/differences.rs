@@ -56,13 +56,11 @@ pub struct Compared {
 
 /// Runs a script on both.
 pub fn compare(erlang: &mut Erlang, script: &Script) -> Compared {
+    erlang.run(script, GivesUpAs::Shutdown);
     let ours = canonical(script, ours::run(script));
     let mut intended = Vec::new();
-    let mut otp = with_specs(
-        script,
-        otp_of(erlang, script, GivesUpAs::Shutdown),
-        &mut intended,
-    );
+    let otp = canonical(script, erlang.answer());
+    let mut otp = with_specs(script, otp, &mut intended);
     if otp != ours {
         let reasons = with_reasons(&otp);
         if reasons != otp {
@@ -72,7 +70,8 @@ pub fn compare(erlang: &mut Erlang, script: &Script) -> Compared {
     }
     if otp != ours && intended.contains(&Intended::ReasonOfGivingUp) {
         // What follows from the reason: the same as OTP does of a supervisor that ends of that reason.
-        let translated = otp_of(erlang, script, GivesUpAs::ItsOwn);
+        erlang.run(script, GivesUpAs::ItsOwn);
+        let translated = canonical(script, erlang.answer());
         otp = with_reasons(&with_specs(script, translated, &mut intended));
         intended.push(Intended::RestartOfOneThatGaveUp);
     }
@@ -82,10 +81,6 @@ pub fn compare(erlang: &mut Erlang, script: &Script) -> Compared {
         otp,
         ours,
     }
-}
-
-fn otp_of(erlang: &mut Erlang, script: &Script, gives_up_as: GivesUpAs) -> Vec<String> {
-    canonical(script, erlang.run(script, gives_up_as))
 }
 
 /// A trace of OTP in which the children of a template are counted as specs.

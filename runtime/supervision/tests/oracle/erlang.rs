@@ -51,24 +51,35 @@ impl Erlang {
         Some(erlang)
     }
 
-    /// The trace of a script.
-    pub fn run(&mut self, script: &Script, gives_up_as: GivesUpAs) -> Vec<String> {
+    /// Has it run a script; the next [`answer`](Self::answer) is the trace.
+    pub fn run(&mut self, script: &Script, gives_up_as: GivesUpAs) {
         let reasons = match gives_up_as {
             GivesUpAs::Shutdown => "otp",
             GivesUpAs::ItsOwn => "translated",
         };
-        self.ask(format_args!("{{script,{reasons},{}}}", Term(script)))
+        self.send(format_args!("{{script,{reasons},{}}}", Term(script)));
     }
 
     /// Answers an Erlang term with lines.
     pub fn ask(&mut self, term: impl Display) -> Vec<String> {
+        self.send(term);
+        self.answer()
+    }
+
+    fn send(&mut self, term: impl Display) {
         let requests = self.requests.as_mut().unwrap();
-        writeln!(requests, "{term}.").expect("Erlang hears");
+        // In one piece: the end of a line is what it waits for.
+        let line = format!("{term}.\n");
+        requests.write_all(line.as_bytes()).expect("Erlang hears");
+    }
+
+    /// What it says to what it was sent.
+    pub fn answer(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
             let mut line = String::new();
             let read = self.answers.read_line(&mut line).expect("Erlang answers");
-            assert!(read > 0, "Erlang ended while it was asked: {term}");
+            assert!(read > 0, "Erlang ended before it had answered");
             match line.trim_end_matches('\n') {
                 "." => return lines,
                 line => lines.push(line.to_owned()),

@@ -48,6 +48,9 @@ fn a_spec_is_refused_where_otp_refuses_it() {
         let otp = erlang.ask(case.term());
         let ours = case.ours();
         if case.shutdown == ZERO && case.children != Children::None && otp != ours {
+            let differs = |(otp, ours): &(&String, &String)| otp != ours;
+            let (otp, ours): (Vec<&String>, Vec<&String>) =
+                otp.iter().zip(&ours).filter(differs).unzip();
             assert!(
                 otp.iter().all(|verdict| verdict.ends_with("accepted")),
                 "{case}"
@@ -196,7 +199,17 @@ impl Case {
                 started.is_err(),
                 "refused when it is checked, not later: {self}"
             );
-            let mut said = vec![format!("start {start}")];
+            // The children by themselves, without regard to what their supervisor is.
+            let mut children = SupervisorSpec::new("root", Strategy::OneForOne)
+                .auto_shutdown(AutoShutdown::from(self.auto));
+            for id in self.ids() {
+                children = children.child(self.child(id));
+            }
+            let checked = verdict(children.check().is_err());
+            let mut said = vec![
+                format!("check_childspecs {checked}"),
+                format!("start {start}"),
+            ];
             if self.strategy != Strategy::SimpleOneForOne {
                 let empty = SupervisorSpec {
                     children: Vec::new(),

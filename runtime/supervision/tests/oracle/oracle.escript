@@ -53,14 +53,13 @@ answer({check, Flags, Children}) ->
     process_flag(trap_exit, true),
     Auto = maps:get(auto_shutdown, Flags, never),
     Specs = [Child#{start => {?MODULE, start_idle, []}} || Child <- Children],
-    Start = boot(Flags, Specs),
-    % The check of the specs alone knows nothing of the supervisor, so its refusal is one of the start.
-    case {supervisor:check_childspecs(Specs, Auto), Start} of
-        {{error, _}, "accepted"} -> exit({check_childspecs, Flags, Specs});
-        _ -> ok
+    Checked = case supervisor:check_childspecs(Specs, Auto) of
+        ok -> "accepted";
+        {error, _} -> "refused"
     end,
     [
-        ["start ", Start]
+        ["check_childspecs ", Checked],
+        ["start ", boot(Flags, Specs)]
         | case maps:get(strategy, Flags) of
             simple_one_for_one -> [];
             _ -> [["start_child ", start_each(Flags, Specs)]]
