@@ -10,9 +10,10 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
+    auto_shutdown::AutoShutdown,
     backoff::Backoff,
     exit::{Charge, ExitReason, GaveUp},
-    spec::{AutoShutdown, Intensity, Restart, Strategy},
+    spec::{Intensity, Restart, Strategy},
 };
 
 /// By what a supervisor decides.

@@ -13,11 +13,15 @@ use crate::{error::StartError, spec::Intensity};
 /// | `Normal`, `Shutdown` | restart | stays down | gone | yes | yes |
 /// | `Killed`, `Failed`, `IntensityExceeded` | restart | restart | gone | yes | yes |
 /// | `Excused` | restart | restart | gone | only with `charge_excused` | never |
+///
+/// Where a significant child stays down or is gone, [`AutoShutdown`](crate::AutoShutdown) says what
+/// becomes of its supervisor; such an end is charged to nobody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExitReason {
     /// It had nothing left to do.
     Normal,
-    /// It was asked to end, and did.
+    /// It was asked to end, and did. Of a supervisor also: its significant children had ended
+    /// ([`AutoShutdown`](crate::AutoShutdown)).
     Shutdown,
     /// It was ended by force.
     Killed,

@@ -52,7 +52,7 @@ impl SupervisorRef {
     }
 
     /// Stops all children in reverse order, each in its own way, then the supervisor. Returns when
-    /// it has ended, with the reason: another than `Shutdown` if it was ending already.
+    /// it has ended, with the reason: another than `Shutdown` if it was giving up already.
     pub async fn stop(&self) -> ExitReason {
         self.ask_stop().await;
         self.ended().await
@@ -138,7 +138,8 @@ impl SupervisorRef {
     }
 
     /// Stops a child in its own way. Its spec stays, unless it is temporary or from a template; twice
-    /// is fine. A child that is being restarted is not started again. Returns when it has ended.
+    /// is fine. A child that is being restarted is not started again. Its end counts for no auto-shutdown.
+    /// Returns when it has ended.
     ///
     /// # Errors
     ///

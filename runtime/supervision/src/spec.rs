@@ -6,12 +6,14 @@ use futures::{FutureExt, future::BoxFuture};
 use kameo::{Actor, actor::ActorRef};
 
 use crate::{
+    auto_shutdown::AutoShutdown,
     backoff::Backoff,
     error::{SpecError, StartError},
     exit::ExitReason,
     launch::{ActorLaunch, LaunchActor},
     status::{Kind, Status},
     stop::Stop,
+    template::Template,
     worker::WorkerStart,
 };
 
@@ -25,7 +27,8 @@ use crate::{
 /// ```
 ///
 /// As in OTP, a group restart starts every child of its group, also one that had ended normally or
-/// had been terminated; temporary children are stopped with their group and not started again.
+/// had been terminated; temporary children are stopped with their group and not started again. Whether
+/// an end can also shut the supervisor down is [`AutoShutdown`]'s matter, under every strategy alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strategy {
     /// Only the child that ended.
@@ -89,51 +92,6 @@ impl Restart {
 }
 
 impl fmt::Display for Restart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Whether a supervisor shuts down by itself when its significant children have done their work.
-///
-/// | a significant child ends | `Never` | `AnySignificant` | `AllSignificant` |
-/// |---|---|---|---|
-/// | transient, abnormally | not allowed | restart | restart |
-/// | transient, normally or by `Shutdown` | not allowed | shut down | shut down, if it was the last |
-/// | temporary, of any reason | not allowed | shut down | shut down, if it was the last |
-/// | because the supervisor wants it | not allowed | no effect | no effect |
-///
-/// The supervisor then stops its other children in reverse order and ends of
-/// [`ExitReason::Shutdown`]: as a transient child it stays down, as a permanent one it is started
-/// again, and as a significant one its end counts for the supervisor above. The end of a child that is
-/// not significant never counts, and neither does what the supervisor itself ends: a child that is
-/// terminated, or stopped with its group. As in OTP since 24.
-///
-/// The last is the one after which no other significant child is up, or about to be started again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AutoShutdown {
-    /// It does not; no child may be significant.
-    #[default]
-    Never,
-    /// When one significant child has ended for good.
-    AnySignificant,
-    /// When the last significant child has ended for good.
-    AllSignificant,
-}
-
-impl AutoShutdown {
-    /// The word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Never => "never",
-            Self::AnySignificant => "any-significant",
-            Self::AllSignificant => "all-significant",
-        }
-    }
-}
-
-impl fmt::Display for AutoShutdown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -329,31 +287,6 @@ impl SupervisorSpec {
             child.check(&self.id, self.auto_shutdown)?;
         }
         Ok(())
-    }
-}
-
-/// What the children of a simple-one-for-one supervisor are made from: a child spec for each slot.
-///
-/// Slots are numbered from 0; a new child takes the lowest free one and keeps it through all its
-/// restarts, until it is terminated or ends for good.
-#[derive(Clone)]
-pub struct Template(Arc<dyn Fn(usize) -> ChildSpec + Send + Sync>);
-
-impl Template {
-    /// `make` answers the spec for a slot, with an id of its own for each. It is also called once,
-    /// for slot 0, when the spec is checked.
-    pub fn new(make: impl Fn(usize) -> ChildSpec + Send + Sync + 'static) -> Self {
-        Self(Arc::new(make))
-    }
-
-    pub(crate) fn make(&self, slot: usize) -> ChildSpec {
-        (self.0)(slot)
-    }
-}
-
-impl fmt::Debug for Template {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Template")
     }
 }
 

@@ -41,7 +41,8 @@ use crate::{
     handle::SupervisorRef,
     launch::{Booted, End, Watched},
     report::{Report, ReportEvent, Reporter},
-    spec::{ChildSpec, Strategy, SupervisorSpec, Template},
+    spec::{ChildSpec, Strategy, SupervisorSpec},
+    template::Template,
 };
 
 use child::Phase;

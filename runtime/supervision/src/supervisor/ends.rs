@@ -10,13 +10,14 @@ use kameo::{
 use tokio::time::Instant;
 
 use crate::{
+    auto_shutdown::AutoShutdown,
     backoff::roll,
     decision::{Decision, Ended, Member, Restarting, decide},
     error::StartError,
     exit::{Charge, ExitReason},
     launch::End,
     report::ReportEvent,
-    spec::{AutoShutdown, Shutdown, Strategy},
+    spec::{Shutdown, Strategy},
     status::Kind,
 };
 

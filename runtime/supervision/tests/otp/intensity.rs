@@ -3,7 +3,8 @@ use std::{sync::Arc, time::Duration};
 use rstest::rstest;
 use tokio::time::advance;
 use whirlwind_supervision::{
-    ChildSpec, ExitReason, GaveUp, ReportEvent, Restart, Shutdown, State, Strategy, SupervisorRef,
+    Backoff, ChildSpec, ExitReason, GaveUp, ReportEvent, Restart, Shutdown, State, Strategy,
+    SupervisorRef, SupervisorSpec,
 };
 
 use crate::stage::{OnStop, Stage, boom, patient, quiet};
@@ -275,12 +276,12 @@ async fn b4_the_words_stay_readable_however_many_ends_there_were() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_excused_end_restarts_at_once_and_is_not_charged() {
+async fn b3_an_excused_end_restarts_at_once_and_is_not_charged() {
     let stage = Stage::new();
     let spec = stage
         .family(Strategy::OneForOne, &["a"])
         .intensity(0, Duration::from_secs(60))
-        .backoff(whirlwind_supervision::Backoff::default());
+        .backoff(Backoff::default());
     let tree = stage.start(spec).await;
     for _ in 0..100 {
         stage.die("a", ExitReason::excused("trapped")).await;
@@ -290,16 +291,48 @@ async fn an_excused_end_restarts_at_once_and_is_not_charged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_excused_end_is_charged_where_the_spec_says_so() {
+async fn b3_between_excused_ends_the_others_are_charged_as_ever() {
+    // The default intensity, and a backoff that does not outlast its window.
+    let stage = Stage::new();
+    let spec = SupervisorSpec::new("root", Strategy::OneForOne)
+        .backoff(Backoff::NONE)
+        .child(stage.child("a"));
+    let tree = stage.start(spec).await;
+    for nth in 0..5 {
+        for _ in 0..20 {
+            stage.die("a", ExitReason::excused("trapped")).await;
+        }
+        stage.die("a", ExitReason::failed(nth)).await;
+    }
+    assert_eq!(tree.status().await.children[0].restarts, 105);
+    // A failed start is charged too, also the one after an excused end.
+    stage.fail_next("a", 1);
+    stage.tell_to_die("a", ExitReason::excused("trapped"));
+    let reasons: Vec<String> = gave_up(&tree)
+        .await
+        .charges
+        .iter()
+        .map(|charge| charge.reason.to_string())
+        .collect();
+    assert_eq!(reasons, ["0", "1", "2", "3", "4", "a cannot start"]);
+}
+
+#[rstest]
+#[tokio::test(start_paused = true)]
+async fn b3_an_excused_end_is_charged_where_the_spec_says_so(
+    #[values(Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne)] strategy: Strategy,
+) {
     let stage = Stage::new();
     let spec = stage
-        .family(Strategy::OneForOne, &["a"])
+        .family(strategy, &["a"])
         .intensity(2, Duration::from_secs(60))
         .charge_excused(true);
     let tree = stage.start(spec).await;
-    for _ in 0..3 {
+    for _ in 0..2 {
         stage.die("a", ExitReason::excused("trapped")).await;
     }
+    assert_eq!(tree.status().await.state, State::Running);
+    stage.die("a", ExitReason::excused("trapped")).await;
     assert_eq!(gave_up(&tree).await.charges.len(), 3);
 }
 

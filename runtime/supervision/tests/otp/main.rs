@@ -13,6 +13,7 @@ mod auto_shutdown;
 mod beyond;
 mod decision;
 mod intensity;
+mod mailboxes;
 mod owners;
 mod queries;
 mod restart_types;

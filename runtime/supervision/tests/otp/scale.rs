@@ -5,10 +5,10 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use whirlwind_supervision::{
     Backoff, ChildSpec, ExitReason, ReportEvent, Reporter, Shutdown, Strategy, Supervisor,
     SupervisorRef, SupervisorSpec, Template,
