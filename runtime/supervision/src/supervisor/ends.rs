@@ -222,7 +222,9 @@ impl Supervisor {
                 };
                 self.report(&id, event);
                 if self.start_failed(key, &error) {
-                    self.decide(key, &ExitReason::failed(&error), Duration::ZERO);
+                    // Not at once: whoever ended before it comes first, as OTP's own queue has it.
+                    let reason = ExitReason::failed(&error);
+                    self.decide_later(key, incarnation, reason, Duration::ZERO);
                 }
             }
             return;
@@ -244,16 +246,20 @@ impl Supervisor {
             }
             self.forget_if(goes, key);
         } else {
-            if let Some(child) = self.children.get_mut(key) {
-                child.undecided = true;
-            }
-            self.self_ends.push_back(SelfEnd {
-                key,
-                incarnation,
-                reason,
-                ran: started_at.elapsed(),
-            });
+            self.decide_later(key, incarnation, reason, started_at.elapsed());
         }
+    }
+
+    fn decide_later(&mut self, key: Key, incarnation: u64, reason: ExitReason, ran: Duration) {
+        if let Some(child) = self.children.get_mut(key) {
+            child.undecided = true;
+        }
+        self.self_ends.push_back(SelfEnd {
+            key,
+            incarnation,
+            reason,
+            ran,
+        });
     }
 
     fn forget_if(&mut self, goes: bool, key: Key) {
@@ -396,6 +402,7 @@ impl Supervisor {
         if self.strategy().is_group() {
             // What is left is a restart that waits, of children that are all in this one too.
             self.plans.clear();
+            self.take_along(key, keys);
         }
         // Keys are in order of start as the places are, so no more is kept of either order.
         let places = |places: Vec<usize>| -> BTreeSet<Key> {
@@ -411,6 +418,22 @@ impl Supervisor {
             waiting: false,
             starts: places(start),
         });
+    }
+}
+
+impl Supervisor {
+    /// Those of the group of `key` that have ended by themselves, and were not decided about yet, count
+    /// as stopped with their group, as in OTP: their ends are charged to nobody and shut nothing down.
+    fn take_along(&mut self, key: Key, keys: &[Key]) {
+        let all = self.strategy() == Strategy::OneForAll;
+        for other in keys.iter().filter(|other| all || **other > key) {
+            let undecided = (self.children.get_mut(*other))
+                .filter(|_| *other != key)
+                .is_some_and(|child| {
+                    std::mem::take(&mut child.undecided) && child.goes_when_down()
+                });
+            self.forget_if(undecided, *other);
+        }
     }
 }
 

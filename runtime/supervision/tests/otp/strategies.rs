@@ -1,9 +1,11 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, advance};
-use whirlwind_supervision::{Backoff, ExitReason, Restart, Shutdown, State, Strategy};
+use whirlwind_supervision::{
+    AutoShutdown, Backoff, ExitReason, Restart, Shutdown, State, Strategy,
+};
 
-use crate::stage::{OnStop, Stage, Start, boom, child_of, quiet, state};
+use crate::stage::{OnStop, Stage, Start, boom, child_of, ids, patient, quiet, state};
 
 #[tokio::test(start_paused = true)]
 async fn x1_one_for_one_touches_only_the_failed_child() {
@@ -382,4 +384,54 @@ async fn a_child_that_died_and_was_terminated_while_its_group_was_busy_stays_dow
     quiet().await;
     assert_eq!(stage.trace(), ["start b"]);
     assert_eq!(state(&tree, "a").await, State::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn x7_a_failed_restart_is_decided_about_after_the_ends_that_came_before_it() {
+    let stage = Stage::new();
+    let spec = stage.family(Strategy::RestForOne, &["a", "b", "c"]);
+    let tree = stage
+        .start(spec.intensity(2, Duration::from_secs(600)))
+        .await;
+    stage.trace();
+    stage.next_starts("c", [Start::FailAfter(Duration::from_secs(1))]);
+    stage.crash("b").await;
+    // a ends while c is still trying, and its restart is one of c too: c is not charged as well.
+    stage.crash("a").await;
+    advance(Duration::from_secs(1)).await;
+    quiet().await;
+    assert_eq!(
+        stage.trace(),
+        [
+            "die b", "stop c", "start b", "die a", "fail c", "stop b", "start a", "start b",
+            "start c"
+        ]
+    );
+    assert_eq!(tree.status().await.state, State::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_significant_child_that_ends_while_a_restart_of_its_group_is_due_is_stopped_with_it() {
+    let stage = Stage::new();
+    let significant = stage.child("b").restart(Restart::Temporary);
+    let spec = patient("root", Strategy::RestForOne)
+        .auto_shutdown(AutoShutdown::AnySignificant)
+        .child(stage.child("a"))
+        .child(significant.significant(true))
+        .child(stage.child("c"));
+    let tree = stage.start(spec).await;
+    stage.trace();
+    stage.next_starts("c", [Start::Take(Duration::from_secs(1))]);
+    stage.crash("c").await;
+    stage.crash("a").await;
+    stage.die("b", ExitReason::Normal).await;
+    advance(Duration::from_secs(1)).await;
+    quiet().await;
+    assert_eq!(
+        stage.trace(),
+        [
+            "die c", "die a", "die b", "start c", "stop c", "start a", "start c"
+        ]
+    );
+    assert_eq!(ids(&tree).await, ["a", "c"]);
 }
