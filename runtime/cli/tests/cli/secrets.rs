@@ -69,11 +69,16 @@ const COMMANDS: [&str; 50] = [
 ];
 
 /// What is asked of the running node, and fails or not.
-const REQUESTS: [&[&str]; 21] = [
+const REQUESTS: [&[&str]; 26] = [
     &["ps"],
     &["ps", "--json"],
     &["tree"],
     &["tree", "--json"],
+    &["dead", "list"],
+    &["dead", "list", "--json"],
+    &["dead", "show", "1"],
+    &["scale", "nobody=2"],
+    &["reload", "nobody", "/nowhere"],
     &["check", ".", "--var", VARIABLE],
     &["check", ".", "--json", "--var", VARIABLE],
     &["kv", "list", "counters"],
