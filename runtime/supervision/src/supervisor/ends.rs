@@ -270,6 +270,20 @@ impl Supervisor {
         }
     }
 
+    /// Those of the group of `key` that have ended by themselves, and were not decided about yet, count
+    /// as stopped with their group, as in OTP: their ends are charged to nobody and shut nothing down.
+    fn take_along(&mut self, key: Key, keys: &[Key]) {
+        let all = self.strategy() == Strategy::OneForAll;
+        for other in keys.iter().filter(|other| all || **other > key) {
+            let undecided = (self.children.get_mut(*other))
+                .filter(|_| *other != key)
+                .is_some_and(|child| {
+                    std::mem::take(&mut child.undecided) && child.goes_when_down()
+                });
+            self.forget_if(undecided, *other);
+        }
+    }
+
     /// Takes up one thing that had to wait. Answers whether there was one.
     pub(super) fn take_deferred(&mut self) -> bool {
         let busy = self.busy();
@@ -418,22 +432,6 @@ impl Supervisor {
             waiting: false,
             starts: places(start),
         });
-    }
-}
-
-impl Supervisor {
-    /// Those of the group of `key` that have ended by themselves, and were not decided about yet, count
-    /// as stopped with their group, as in OTP: their ends are charged to nobody and shut nothing down.
-    fn take_along(&mut self, key: Key, keys: &[Key]) {
-        let all = self.strategy() == Strategy::OneForAll;
-        for other in keys.iter().filter(|other| all || **other > key) {
-            let undecided = (self.children.get_mut(*other))
-                .filter(|_| *other != key)
-                .is_some_and(|child| {
-                    std::mem::take(&mut child.undecided) && child.goes_when_down()
-                });
-            self.forget_if(undecided, *other);
-        }
     }
 }
 
