@@ -315,8 +315,11 @@ fn a_root_that_gives_up_is_seen_from_its_start_and_says_which_child_why_and_at_w
         "$sys/actor/weak/stopped",
         "$sys/supervisor/root/gave-up",
         "$sys/supervisor/node/gave-up",
+        // What the last instance had in hand goes to the dead-letter file.
+        "$sys/event/weak/dead-lettered",
     ];
     assert_eq!(topics, expected);
+    assert_eq!(events[6].1["reason"], "node-ended");
     let id = events[1].1["event"].as_str().unwrap();
     let at = format!("(event {id} on `weak`)");
     for words in [
