@@ -442,3 +442,26 @@ async fn significant_children_that_come_and_go_by_the_thousand_end_the_superviso
     stage.tell_to_die("s0", boom());
     assert_eq!(tree.ended().await, ExitReason::Shutdown);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a4_one_whose_end_has_yet_to_be_decided_about_is_not_gone() {
+    let stage = Stage::new();
+    let spec = patient("root", Strategy::RestForOne)
+        .auto_shutdown(AllSignificant)
+        .child(transient(&stage, "a"))
+        .child(transient(&stage, "b"))
+        .child(stage.child("c"))
+        .child(stage.child("d"));
+    let tree = stage.start(spec).await;
+    // While the group is busy a ends for good, and b does not.
+    stage.on_stop("d", OnStop::Take(Duration::from_secs(1)));
+    stage.crash("c").await;
+    stage.die("a", ExitReason::Normal).await;
+    stage.crash("b").await;
+    advance(Duration::from_secs(3)).await;
+    quiet().await;
+    advance(Duration::from_secs(3)).await;
+    assert!(is_up(&tree).await);
+    assert_eq!(state(&tree, "a").await, State::Stopped);
+    assert_eq!(state(&tree, "b").await, State::Running);
+}
