@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::Guarantee;
 use crate::app::App;
-use crate::node::{StartError, data_dir, start};
+use crate::node::{StartError, components, data_dir};
 
 /// What an app is, as far as it can be known without starting it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -47,7 +47,7 @@ pub struct CheckedActor {
 /// The same as a start's, as far as they come before anything runs.
 pub async fn check(app: &App, data_dir: Option<&Path>) -> Result<Check, StartError> {
     let data_dir = data_dir::make(app, data_dir)?;
-    let engine = start::engine(app, &data_dir)?;
+    let engine = components::engine(app, &data_dir)?;
     let lifecycle = crate::lifecycle::Lifecycle::unheard();
     let providers: Vec<_> = app
         .providers
@@ -55,10 +55,10 @@ pub async fn check(app: &App, data_dir: Option<&Path>) -> Result<Check, StartErr
         .map(|provider| crate::provider::Provider::new(provider, &data_dir, &lifecycle))
         .collect();
     let quiet: Arc<dyn Fn(crate::Progress) + Send + Sync> = Arc::new(|_| {});
-    let components = start::load(app, &engine, &providers, &quiet)
+    let components = components::load(app, &engine, &providers, &quiet)
         .await
         .map_err(StartError::Components)?;
-    start::room(app, &engine, &components)?;
+    components::room(app, &engine, &components)?;
     let instances = app.actors.values().map(|actor| actor.instances as usize);
     let actors = app.actors.values().filter_map(|actor| {
         let component = components.get(&actor.name)?;

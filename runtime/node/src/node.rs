@@ -1,15 +1,17 @@
 //! A running app.
 
 mod change;
+pub(crate) mod components;
 pub(crate) mod data_dir;
 mod dead;
 mod departed;
 pub(crate) mod start;
 
 pub use change::{ChangeError, Changed};
+pub use components::ComponentError;
 pub use data_dir::DATA_DIR;
 pub use dead::{LeftBehind, RedeliveryError};
-pub use start::{Builder, ComponentError, Progress, StartError};
+pub use start::{Builder, Progress, StartError};
 
 use std::collections::BTreeMap;
 use std::fmt;

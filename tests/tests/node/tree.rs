@@ -232,8 +232,9 @@ async fn a_supervisor_that_gives_up_is_restarted_by_the_one_above_and_its_actors
     let gave_up = log::lines();
     let gave_up = gave_up
         .iter()
-        .find(|line| line.message.starts_with("supervisor `lower` gave up"));
-    let words = &gave_up.unwrap().message;
+        .map(|line| &line.message)
+        .find(|words| words.starts_with("supervisor `lower` gave up") && words.contains("`weak`"));
+    let words = gave_up.unwrap();
     assert!(words.contains("supervisor `weak` gave up"), "{words}");
     assert!(words.contains("asked to panic"), "{words}");
     bed.stop().await;

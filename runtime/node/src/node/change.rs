@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use whirlwind_component::Component;
 use whirlwind_supervision::{ChildError, StartError, State, SupervisorRef};
 
-use super::{Node, start};
+use super::{Node, components};
 use crate::actor::{Actor, instance_of};
 use crate::app::MissingComponent;
 use crate::manifest::{Isolation, hint};
@@ -154,7 +154,7 @@ impl Node {
             });
         }
         if isolation == Isolation::PerMessage {
-            let pool = start::pool(&self.0.app).instances;
+            let pool = components::pool(&self.0.app).instances;
             // One place is for a component that is tried.
             let pool = usize::try_from(pool)
                 .unwrap_or(usize::MAX)
@@ -239,7 +239,7 @@ impl Node {
             };
             return Err(ChangeError::Component(ComponentError::Missing(missing)));
         }
-        let loading = start::load_one(
+        let loading = components::load_one(
             &inner.app,
             &inner.engine,
             &inner.providers,
