@@ -289,7 +289,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn whoever_waits_behind_a_poll_in_the_lane_goes_on_meanwhile() {
-        let (done, is_done) = std::sync::mpsc::channel();
+        let (done, is_done) = std::sync::mpsc::sync_channel(1);
         let lane = tokio::spawn(async move {
             // The only worker there is has it in hand.
             tokio::spawn(async move { done.send(()) });
