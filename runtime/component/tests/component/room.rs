@@ -66,7 +66,7 @@ async fn an_instance_takes_the_maps_that_are_reckoned_with_and_no_file_and_no_th
         println!(
             "{name}: {:.2} maps and {} MiB of address space an instance",
             maps as f64 / INSTANCES as f64,
-            (after.space - before.space) / INSTANCES as u64 >> 20
+            ((after.space - before.space) / INSTANCES as u64) >> 20
         );
         let reckoned = component.need().maps() * INSTANCES;
         assert!(maps <= reckoned + HEAP, "{name}: {maps}, not {reckoned}");
