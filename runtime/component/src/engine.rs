@@ -111,7 +111,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     config: EngineConfig,
     cache: Option<Cache>,
-    ticker: Ticker,
+    ticker: Arc<Ticker>,
     lane: Lane,
     resident: Arc<Flavor>,
     pool: Mutex<Option<Arc<Flavor>>>,
@@ -162,7 +162,7 @@ impl Engine {
             pool: Mutex::new(None),
             resident: Arc::new(resident),
             lane: Lane::new(),
-            ticker,
+            ticker: Arc::new(ticker),
             cache,
             config,
         })))
@@ -207,7 +207,7 @@ impl Engine {
         self.0.ticker.ticks()
     }
 
-    pub(crate) fn ticker(&self) -> &Ticker {
+    pub(crate) fn ticker(&self) -> &Arc<Ticker> {
         &self.0.ticker
     }
 

@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::Duration;
 
 use wasmtime::{PoolConcurrencyLimitError, Store};
 use whirlwind_event::{Event, ExtensionValue, Topic};
@@ -19,7 +17,6 @@ use crate::lane::{self, Ticket};
 use crate::outbox::Outbox;
 use crate::state::State;
 use crate::text;
-use crate::ticker::Ticker;
 use crate::trap::{Trap, TrapKind};
 
 /// A running component. It is used up by a trap: [`Instance::handle`] takes it and gives it back only
@@ -133,21 +130,6 @@ impl std::fmt::Debug for Reply {
 impl Instance {
     pub(crate) async fn start(component: &Component, state: State) -> Result<Self, StartError> {
         let limits = &component.shared().limits;
-        let failed = |store: &Store<State>, error: &wasmtime::Error| {
-            if error.is::<PoolConcurrencyLimitError>() {
-                return StartError::PoolFull {
-                    limit: component.engine().pool_size(),
-                };
-            }
-            let trap = explain(component, store, error);
-            // Memory refused before any code ran has no trap of its own.
-            if trap.kind == TrapKind::Host && store.data().meter.refused_memory() {
-                return StartError::Memory {
-                    limit: limits.memory,
-                };
-            }
-            StartError::Trapped(trap)
-        };
         let (mut store, ticket) = component.store(state).map_err(|error| {
             StartError::Trapped(Trap {
                 kind: TrapKind::Host,
@@ -157,28 +139,35 @@ impl Instance {
         })?;
         store.data_mut().begin(None);
         store.set_epoch_deadline(1);
-        let call = async {
-            Ok(match component.handler_pre() {
-                HandlerPre::Events(pre) => {
-                    Handler::Events(pre.instantiate_async(&mut store).await?)
+        let start = {
+            let (component, ticket) = (component.clone(), Arc::clone(&ticket));
+            async move {
+                let handler = match component.handler_pre() {
+                    HandlerPre::Events(pre) => {
+                        pre.instantiate_async(&mut store).await.map(Handler::Events)
+                    }
+                    HandlerPre::Messages(pre) => pre
+                        .instantiate_async(&mut store)
+                        .await
+                        .map(Handler::Messages),
+                };
+                match handler {
+                    Ok(handler) => Ok(Self {
+                        component,
+                        store,
+                        handler,
+                        ticket,
+                    }),
+                    Err(error) => Err(failed(&component, &store, &error)),
                 }
-                HandlerPre::Messages(pre) => {
-                    Handler::Messages(pre.instantiate_async(&mut store).await?)
-                }
-            })
-        };
-        let started = watch(call, component.engine().ticker(), &ticket, limits.deadline).await;
-        match started {
-            Some(Ok(handler)) => {
-                ticket.shorten();
-                Ok(Self {
-                    component: component.clone(),
-                    store,
-                    handler,
-                    ticket,
-                })
             }
-            Some(Err(error)) => Err(failed(&store, &error)),
+        };
+        let ticker = component.engine().ticker();
+        match lane::drive(Box::pin(start), ticker, &ticket, limits.deadline).await {
+            Some(started) => {
+                ticket.shorten();
+                started
+            }
             None => Err(StartError::Trapped(Trap::deadline(limits))),
         }
     }
@@ -194,17 +183,24 @@ impl Instance {
     ///
     /// What a reason or a trap quotes of the guest's words is cleaned of control characters and cut.
     pub async fn handle(mut self, turn: Turn) -> Outcome {
+        self.ticket.begin();
+        // Zero would interrupt at once: it is counted from the epoch in which the call begins.
+        self.store.set_epoch_deadline(1);
+        let (component, ticket) = (self.component.clone(), Arc::clone(&self.ticket));
+        let limits = &component.shared().limits;
+        // In a box, because the slow lane may take it to another thread.
+        let turn = Box::pin(self.call(turn));
+        let ended = lane::drive(turn, component.engine().ticker(), &ticket, limits.deadline).await;
+        ended.unwrap_or_else(|| Outcome::Trapped(Trap::deadline(limits)))
+    }
+
+    async fn call(mut self, turn: Turn) -> Outcome {
         let Turn {
             topic,
             event,
             outbox,
         } = turn;
         self.store.data_mut().begin(Some(outbox));
-        self.ticket.begin();
-        // Zero would interrupt at once: it is counted from the epoch in which the call begins.
-        self.store.set_epoch_deadline(1);
-        let engine = self.component.engine();
-        let deadline = self.component.shared().limits.deadline;
         let called = match &self.handler {
             Handler::Events(handler) => {
                 let time = event.time_text();
@@ -225,31 +221,27 @@ impl Instance {
                     extensions: &extensions,
                     data: event.data(),
                 };
-                let call = handler
+                handler
                     .whirlwind_actor_handler()
-                    .call_on_receive(&mut self.store, event);
-                watch(call, engine.ticker(), &self.ticket, deadline).await
+                    .call_on_receive(&mut self.store, event)
+                    .await
             }
             Handler::Messages(handler) => {
                 let message = Message::received(topic, event);
                 match self.store.data_mut().push_message(message) {
-                    Ok(message) => {
-                        let call = handler
-                            .wasi_messaging_incoming_handler()
-                            .call_handle(&mut self.store, message);
-                        watch(call, engine.ticker(), &self.ticket, deadline)
-                            .await
-                            .map(|called| called.map(|answer| answer.map_err(failure)))
-                    }
+                    Ok(message) => handler
+                        .wasi_messaging_incoming_handler()
+                        .call_handle(&mut self.store, message)
+                        .await
+                        .map(|answer| answer.map_err(failure)),
                     // The guest keeps so many messages that there is no room for one more.
-                    Err(error) => Some(Err(error)),
+                    Err(error) => Err(error),
                 }
             }
         };
         match called {
-            Some(Ok(answer)) => self.done(answer),
-            Some(Err(error)) => Outcome::Trapped(explain(&self.component, &self.store, &error)),
-            None => Outcome::Trapped(Trap::deadline(&self.component.shared().limits)),
+            Ok(answer) => self.done(answer),
+            Err(error) => Outcome::Trapped(explain(&self.component, &self.store, &error)),
         }
     }
 
@@ -266,6 +258,23 @@ impl Instance {
         };
         Outcome::Done(self, reply)
     }
+}
+
+/// Why no instance came of it.
+fn failed(component: &Component, store: &Store<State>, error: &wasmtime::Error) -> StartError {
+    if error.is::<PoolConcurrencyLimitError>() {
+        return StartError::PoolFull {
+            limit: component.engine().pool_size(),
+        };
+    }
+    let trap = explain(component, store, error);
+    // Memory refused before any code ran has no trap of its own.
+    if trap.kind == TrapKind::Host && store.data().meter.refused_memory() {
+        return StartError::Memory {
+            limit: component.shared().limits.memory,
+        };
+    }
+    StartError::Trapped(trap)
 }
 
 /// An error that a handler of `wasi:messaging` answered, as the verdict it is.
@@ -286,55 +295,4 @@ fn extension<'a>((name, value): (&'a str, &'a ExtensionValue)) -> (&'a str, Cow<
         ExtensionValue::Integer(number) => Cow::Owned(number.to_string()),
     };
     (name, value)
-}
-
-/// Runs guest code: keeps the ticker awake, polls in the slow lane where the turn is slow, and ends the
-/// wait at the deadline with `None`. A call that is done at its first poll, as most are, sets no timer.
-async fn watch<T>(
-    call: impl Future<Output = T>,
-    ticker: &Ticker,
-    ticket: &Ticket,
-    deadline: Duration,
-) -> Option<T> {
-    let mut call = std::pin::pin!(call);
-    let mut alarm = None;
-    let mut entering = None;
-    let ended = std::future::poll_fn(|context| {
-        let polled = if ticket.is_slow() {
-            let place = entering
-                .get_or_insert_with(|| Box::pin(ticket.enter()))
-                .as_mut()
-                .poll(context);
-            match place {
-                Poll::Ready(_place) => {
-                    entering = None;
-                    ticker.mark();
-                    Some(lane::aside(|| call.as_mut().poll(context)))
-                }
-                Poll::Pending => None,
-            }
-        } else {
-            ticker.mark();
-            Some(call.as_mut().poll(context))
-        };
-        match polled {
-            Some(Poll::Ready(result)) => return Poll::Ready(Some(result)),
-            // It has not begun: no instruction of it has run.
-            None if alarm.is_none() => return Poll::Pending,
-            Some(Poll::Pending) | None => {}
-        }
-        // From the first poll on, which a guest can only have stretched by a tick. Unconstrained: tokio
-        // would put the alarm off for a task that used up its budget, as a guest can each time.
-        let alarm = alarm.get_or_insert_with(|| {
-            Box::pin(tokio::task::coop::unconstrained(tokio::time::sleep(
-                deadline,
-            )))
-        });
-        alarm.as_mut().poll(context).map(|()| None)
-    })
-    .await;
-    if ended.is_none() {
-        ticket.spin();
-    }
-    ended
 }

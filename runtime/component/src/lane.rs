@@ -1,10 +1,9 @@
-//! The slow lane: a turn that has run past a few ticks goes on only while it holds the one place in it,
-//! so that spinning guests together take at most one core and leave the others to short turns.
+//! The slow lane: a turn that has run past a few ticks goes on only on the one thread of it, so that
+//! spinning guests together take at most one core and leave the others to short turns.
 //!
-//! The place is held while the turn is polled, never across a wait: a guest that waits for a host call
-//! does not keep others out. A poll in the lane lasts up to a tick, for which tokio hands the worker's
-//! other tasks to another thread: what the lane takes, it takes from the machine and not from whoever
-//! waits behind it.
+//! A turn is there while it is polled, never across a wait: a guest that waits for a host call does not
+//! keep others out. A poll lasts up to a tick, and whoever waits on the worker that the turn came from
+//! does not wait for it. The thread yields to the others of the machine ([`thread`]).
 //!
 //! The few ticks outside are a credit, and a hundred turns at once must not draw it at once:
 //!
@@ -14,12 +13,14 @@
 //! | after two ticks | more turns of the engine than there are cores have run past a tick |
 //! | after [`QUICK_TICKS`] | always |
 
+mod drive;
+mod thread;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 
-use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+pub(crate) use drive::drive;
+use thread::Thread;
 
 /// Ticks after which a turn goes to the slow lane: a turn that computes for some milliseconds finishes
 /// before, and a spinner has lost its pace to the others after 30 ms.
@@ -34,7 +35,7 @@ pub(crate) struct Lane(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    place: Arc<Semaphore>,
+    thread: Thread,
     cores: usize,
     /// Turns that have run past a tick.
     long: AtomicUsize,
@@ -64,12 +65,12 @@ pub(crate) struct Ticket {
 
 impl Lane {
     pub(crate) fn new() -> Self {
-        Self::of(thread::available_parallelism().map_or(1, usize::from))
+        Self::of(std::thread::available_parallelism().map_or(1, usize::from))
     }
 
     fn of(cores: usize) -> Self {
         Self(Arc::new(Inner {
-            place: Arc::new(Semaphore::new(1)),
+            thread: Thread::default(),
             cores,
             long: AtomicUsize::new(0),
         }))
@@ -146,13 +147,9 @@ impl Ticket {
         self.slow.load(Ordering::Relaxed)
     }
 
-    /// Waits for the place, in the order of coming.
-    pub(crate) fn enter(
-        &self,
-    ) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send + use<> {
-        let place = Arc::clone(&self.pace.lane.0.place);
-        // It is never closed; if it were, running on would be the harmless answer.
-        async move { place.acquire_owned().await.ok() }
+    /// The thread of the lane.
+    fn thread(&self) -> &Thread {
+        &self.pace.lane.0.thread
     }
 
     /// A turn, or a start, is over: it is counted as long no more.
@@ -171,51 +168,13 @@ impl Drop for Ticket {
     }
 }
 
-/// Runs what takes up to a tick. On a runtime of several threads, this worker's other tasks go on elsewhere.
-pub(crate) fn aside<T>(long: impl FnOnce() -> T) -> T {
-    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(long),
-        _ => long(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::pin::{Pin, pin};
-    use std::task::{Context, Poll, Waker};
-
     use super::*;
-
-    fn poll<F: Future>(entering: Pin<&mut F>) -> Poll<F::Output> {
-        entering.poll(&mut Context::from_waker(Waker::noop()))
-    }
 
     fn begun(ticket: &Ticket) -> bool {
         ticket.begin();
         ticket.is_slow()
-    }
-
-    #[test]
-    fn one_at_a_time_is_in_the_lane_in_the_order_they_came() {
-        let pace = Lane::of(2).pace();
-        let tickets: Vec<_> = (0..3).map(|_| pace.ticket()).collect();
-        let mut first = pin!(tickets[0].enter());
-        let mut second = pin!(tickets[1].enter());
-        let mut third = Box::pin(tickets[2].enter());
-        let Poll::Ready(place) = poll(first.as_mut()) else {
-            panic!("the place is free")
-        };
-        assert!(poll(second.as_mut()).is_pending());
-        assert!(poll(third.as_mut()).is_pending());
-        drop(place);
-        assert!(poll(third.as_mut()).is_pending());
-        let Poll::Ready(place) = poll(second.as_mut()) else {
-            panic!("it is the second's turn")
-        };
-        // One that is given up on the way to it leaves it to the next.
-        drop(third);
-        drop(place);
-        assert!(poll(pin!(tickets[0].enter())).is_ready());
     }
 
     #[test]
@@ -285,16 +244,5 @@ mod tests {
         tickets[0].end();
         tickets[1].tick(2);
         assert!(!tickets[1].is_slow(), "two are not many");
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn whoever_waits_behind_a_poll_in_the_lane_goes_on_meanwhile() {
-        let (done, is_done) = std::sync::mpsc::sync_channel(1);
-        let lane = tokio::spawn(async move {
-            // The only worker there is has it in hand.
-            tokio::spawn(async move { done.send(()) });
-            aside(|| is_done.recv())
-        });
-        assert_eq!(lane.await.unwrap(), Ok(()));
     }
 }

@@ -42,9 +42,8 @@ fn row_12_a_gibibyte_of_output_is_cut_to_its_rate_cleaned_and_every_line_of_it_c
         pair::one_in_flight(&bed.node, span).await;
         let idle = pair::one_in_flight(&bed.node, span).await;
 
-        let begun = Instant::now();
-        bed.publish("do", format!("spew {mebibytes}")).await;
-        bed.publish("do", "dry").await;
+        // Flood after flood, until as many turns of the pair lie beside them as beside nobody.
+        let (begun, mut floods) = (Instant::now(), 0);
         let done = Arc::new(OnceLock::new());
         let (beside, ()) = tokio::join!(
             pair::while_it_holds(&bed.node, {
@@ -52,11 +51,17 @@ fn row_12_a_gibibyte_of_output_is_cut_to_its_rate_cleaned_and_every_line_of_it_c
                 move || done.get().is_none()
             }),
             async {
-                assert_eq!(answers.text().await, "dry");
+                while floods == 0 || begun.elapsed() < span {
+                    bed.publish("do", format!("spew {mebibytes}")).await;
+                    bed.publish("do", "dry").await;
+                    assert_eq!(answers.text().await, "dry");
+                    floods += 1;
+                }
                 done.set(begun.elapsed()).unwrap();
             }
         );
         let took = *done.get().unwrap();
+        let (mebibytes, lines) = (mebibytes * floods, lines * floods);
         bed.node.stop().await;
         // What is dropped last is said when the component goes.
         bed.leave();
