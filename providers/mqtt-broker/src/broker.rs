@@ -184,10 +184,14 @@ async fn serve(
         }
         std::future::pending::<()>().await;
     };
+    // In a block, so that what it returns, a lock on the value, does not outlive it.
+    let told = async move {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
     let ended = tokio::select! {
         ended = &mut run => ended,
         () = announce => Ok(()),
-        _ = stopped.wait_for(|stopped| *stopped) => {
+        () = told => {
             shutdown.shutdown();
             let _ = timeout(FAREWELL, &mut run).await;
             return;

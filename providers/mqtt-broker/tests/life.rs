@@ -1,11 +1,12 @@
 //! A broker starts, stops, and starts again.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod support;
+mod common;
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 
-use support::{Five, broker, free};
+use common::{Five, broker, free};
 use whirlwind_provider_mqtt_broker::{Broker, Config, StartError};
 
 #[tokio::test]

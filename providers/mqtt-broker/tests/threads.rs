@@ -1,9 +1,10 @@
 //! A stopped broker leaves no thread. Alone in its file: it counts those of the whole process.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod support;
+mod common;
 
-use support::{Five, broker};
+use common::{Five, broker};
 
 fn threads() -> Vec<String> {
     let of = |task: std::fs::DirEntry| {
