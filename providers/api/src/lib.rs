@@ -25,8 +25,13 @@ pub mod error;
 pub mod key_value;
 pub mod limits;
 pub mod memory;
+pub mod messaging;
 pub mod number;
 
 pub use error::Error;
 pub use key_value::{Bucket, KeyValue, Keys};
 pub use memory::MemoryKeyValue;
+pub use messaging::{
+    Acknowledge, Handover, HandoverSender, Link, Messaging, MessagingCounts, Receipt, ReceiptDesk,
+    Received, SendError,
+};
