@@ -1,5 +1,6 @@
 //! One connection after another, until the provider is closed.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,15 +9,11 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 use whirlwind_provider_api::Link;
 
-use crate::backoff;
-use crate::config::{Config, ConfigError};
 use crate::limits::IDS;
 use crate::session::{Ended, Session};
 use crate::shared::Shared;
 use crate::wire;
-
-/// How long a broker may take to answer a connection or a subscription.
-pub(crate) const ANSWER: Duration = Duration::from_secs(10);
+use crate::{Config, ConfigError};
 
 /// A connection that was up for so long was a good one: the next wait is the shortest again.
 const LASTED: Duration = Duration::from_secs(10);
@@ -34,7 +31,7 @@ pub(crate) struct Life {
 
 /// Says what of the configuration keeps a line from being made.
 pub(crate) fn try_to_open(config: &Config) -> Result<(), ConfigError> {
-    wire::open(config, 1, ANSWER, false).map(drop)
+    wire::open(config, 1, false).map(drop)
 }
 
 /// Connects, and again, until closed.
@@ -66,8 +63,8 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             }
         }
         shared.link.send_replace(down);
-        let wait = backoff::wait(&shared.config.backoff, record.failures, backoff::chance());
         record.failures = record.failures.saturating_add(1);
+        let wait = shared.config.backoff.delay(record.failures, chance());
         let mut pause = std::pin::pin!(sleep(wait));
         while !shared.is_closing() {
             tokio::select! {
@@ -83,7 +80,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 async fn connect(shared: &Shared, life: &mut Life) -> Option<(wire::End, Option<Duration>)> {
     // Each acknowledgement owed, each id in use, the subscription and the farewell, and some.
     let requests = shared.inbound().window().held + usize::from(IDS) + 8;
-    let opened = wire::open(&shared.config, requests, ANSWER, life.every_release);
+    let opened = wire::open(&shared.config, requests, life.every_release);
     let (mut line, requests) = match opened {
         Ok(opened) => opened,
         Err(error) => return Some((wire::End::new(error.to_string()), None)),
@@ -144,6 +141,12 @@ impl Record {
     }
 }
 
+/// A number from 0 to 1 by chance; the standard library's hasher has its seed from the system.
+fn chance() -> f64 {
+    let bits = RandomState::new().build_hasher().finish();
+    f64::from((bits >> 32) as u32) / f64::from(u32::MAX)
+}
+
 /// Counts a connection that the broker took.
 pub(crate) fn count(shared: &Shared, life: &mut Life) {
     if life.connected {
@@ -155,9 +158,7 @@ pub(crate) fn count(shared: &Shared, life: &mut Life) {
 /// When nothing has happened on a line for so long, or nothing was confirmed that should be, it is stuck. The library's pings find a
 /// dead peer within two keep-alives; this finds what they do not: a write that never ends, a confirmation that never comes.
 pub(crate) fn patience(config: &Config) -> Duration {
-    const NO_PINGS: Duration = Duration::from_secs(60);
-    let keep_alive = config.keep_alive;
-    3 * if keep_alive.is_zero() { NO_PINGS } else { keep_alive }
+    3 * config.keep_alive
 }
 
 /// A time that never comes while a process lives.

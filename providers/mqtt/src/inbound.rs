@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::binding::{Message, Qos};
+use crate::{Message, Qos};
 
 /// The two queues. They know no time and no connection, and wait for nothing.
 #[derive(Debug)]
@@ -246,3 +246,6 @@ impl Inbound {
         self.owed.get_mut(usize::try_from(index).ok()?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,11 @@
 //! - [`Message`]: a PUBLISH of either version, without its packet.
 //! - [`binding`]: messages as events and events as messages, by the CloudEvents MQTT binding 1.0.2.
 //!
+//! - [`Mqtt`]: the provider. Inside it: `connection`, one after another until closed; `session`, one
+//!   of them; `inbound` and `outbox`, the queues of what comes in and goes out, without time and
+//!   without a connection; `limits`, what a connection can carry; `shared`, what callers and the
+//!   connection share; `wire`, the client library, one face for both versions.
+//!
 //! # Errors
 //!
 //! [`ConfigError`] and [`MappingError`] are for whoever wrote the manifest and say the remedy;
@@ -16,8 +21,16 @@
 
 pub mod binding;
 mod config;
+mod connection;
+mod inbound;
+mod limits;
 mod mapping;
 mod message;
+mod mqtt;
+mod outbox;
+mod session;
+mod shared;
+mod wire;
 
 pub use binding::{Cause, Malformed};
 pub use config::{
@@ -28,3 +41,4 @@ pub use mapping::{
     Circle, DEFAULT_TYPE, Format, InMapping, MappingError, Mappings, Mode, OutMapping, circles,
 };
 pub use message::{Message, Properties, Qos};
+pub use mqtt::Mqtt;

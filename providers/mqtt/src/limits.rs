@@ -2,8 +2,7 @@
 
 use whirlwind_provider_api::SendError;
 
-use crate::binding::{Message, Qos};
-use crate::config::Version;
+use crate::{Message, Qos};
 
 /// Ids that one client library's connection may have in use at once. Far more than a broker takes by default (mosquitto: 20), and a
 /// table of as many slots is all it costs.
@@ -28,7 +27,9 @@ impl Limits {
     /// One less than that are sent: with as many as the broker takes on their way, the client library reads no requests, and our
     /// acknowledgements are among them.
     pub(crate) fn window(receive_maximum: u16) -> usize {
-        usize::from(receive_maximum.min(IDS)).saturating_sub(1).max(1)
+        usize::from(receive_maximum.min(IDS))
+            .saturating_sub(1)
+            .max(1)
     }
 
     /// Makes a message one that can go, if that loses nothing.
@@ -46,23 +47,6 @@ impl Limits {
         message.qos = message.qos.min(self.qos);
         Ok(())
     }
-}
-
-/// Bytes of a message as the packet that it will be.
-pub(crate) fn size(message: &Message, version: Version) -> usize {
-    let id = if message.qos == Qos::AtMostOnce { 0 } else { 2 };
-    let properties = match version {
-        Version::V4 => 0,
-        Version::V5 => {
-            let typ = message.properties.content_type.as_ref();
-            let typ = typ.map_or(0, |text| 3 + text.len());
-            let user = message.properties.user.iter();
-            let length = typ + user.map(|(k, v)| 5 + k.len() + v.len()).sum::<usize>();
-            length_of(length) + length
-        }
-    };
-    let rest = 2 + message.topic.len() + id + properties + message.payload.len();
-    1 + length_of(rest) + rest
 }
 
 /// Refuses what MQTT has no form for: texts and packets have lengths of so many bytes.
@@ -83,14 +67,4 @@ pub(crate) fn check(message: &Message, size: usize) -> Result<(), SendError> {
         return Err(SendError::TooLarge { size, max: PACKET });
     }
     Ok(())
-}
-
-/// Bytes of a length as MQTT writes it, 7 bits in each.
-fn length_of(length: usize) -> usize {
-    match length {
-        0..128 => 1,
-        128..16_384 => 2,
-        16_384..2_097_152 => 3,
-        _ => 4,
-    }
 }

@@ -12,10 +12,10 @@ use whirlwind_provider_api::{
     Handover, Link, Messaging, MessagingCounts, Receipt, Received, SendError,
 };
 
-use crate::config::{Config, ConfigError};
 use crate::connection;
 use crate::limits;
 use crate::shared::Shared;
+use crate::{Config, ConfigError};
 
 /// Messages through one MQTT broker.
 ///
@@ -103,7 +103,7 @@ impl Messaging for Mqtt {
         let max = shared.packet.load(Ordering::Relaxed);
         let mut sized = Vec::with_capacity(messages.len());
         for message in messages {
-            let size = limits::size(&message, shared.config.version);
+            let size = message.size();
             limits::check(&message, size)?;
             if size > max {
                 return Err(SendError::TooLarge { size, max });

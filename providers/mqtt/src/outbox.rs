@@ -15,10 +15,9 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use whirlwind_provider_api::{Handover, HandoverSender, SendError};
 
-use crate::binding::{Message, Qos};
+use crate::Message;
 use crate::limits::Limits;
 
 /// The queue. It knows no time and no connection, and waits for nothing.
@@ -75,7 +74,10 @@ impl Ticket {
             *self.how.lock().unwrap_or_else(PoisonError::into_inner) = how;
         }
         let ticket = Arc::into_inner(self)?;
-        let how = ticket.how.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let how = ticket
+            .how
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         let taken = how.is_ok();
         ticket.sender.end(how);
         Some(taken)
@@ -316,16 +318,8 @@ impl Outbox {
     /// One that has begun is done; the done ones at the front leave.
     fn done(&mut self, index: usize, how: Result<(), SendError>) {
         if let Some(entry) = self.entries.get_mut(index) {
-            let message = Message {
-                topic: String::new(),
-                payload: Bytes::new(),
-                qos: Qos::AtMostOnce,
-                retain: false,
-                dup: false,
-                properties: crate::binding::Properties::default(),
-            };
             let done = Entry {
-                message,
+                message: Message::default(),
                 size: 0,
                 step: Step::Done,
                 ticket: None,
@@ -351,3 +345,6 @@ impl Outbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,13 +15,13 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 use whirlwind_provider_api::{Link, SendError};
 
-use crate::binding::{Message, Properties, Qos};
-use crate::config::Version;
-use crate::connection::{ANSWER, Life, count, never, patience};
+use crate::Version;
+use crate::connection::{Life, count, never, patience};
 use crate::inbound::Overrun;
-use crate::limits::{self, Limits};
+use crate::limits::Limits;
 use crate::shared::Shared;
 use crate::wire::{End, Happened, Line, Requests};
+use crate::{Message, Properties, Qos};
 
 /// How long the broker has to confirm what is on its way when the provider is closed.
 const LEAVE: Duration = Duration::from_secs(2);
@@ -78,7 +78,7 @@ impl<'a> Session<'a> {
             },
             up_since: None,
             gone: false,
-            until: now + ANSWER,
+            until: now + shared.config.connect_timeout,
             heard: now,
             confirmed: now,
         }
@@ -116,7 +116,10 @@ impl<'a> Session<'a> {
                 Ok(happened) => self.happened(happened, line).map_err(Ended::Lost),
                 Err(end) => Err(Ended::Lost(end)),
             };
-            if let Err(ended) = done.and_then(|()| self.hand_over()).and_then(|()| self.watch()) {
+            if let Err(ended) = done
+                .and_then(|()| self.hand_over())
+                .and_then(|()| self.watch())
+            {
                 return ended;
             }
             if self.gone {
@@ -197,7 +200,9 @@ impl<'a> Session<'a> {
 
     fn connected(&mut self, session: bool, limits: Limits, line: &mut Line) -> Result<(), End> {
         self.limits = limits;
-        self.shared.packet.store(limits.packet, std::sync::atomic::Ordering::Relaxed);
+        self.shared
+            .packet
+            .store(limits.packet, std::sync::atomic::Ordering::Relaxed);
         count(self.shared, self.life);
         if !session {
             self.life.subscribed = false;
@@ -232,13 +237,15 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         self.phase = Phase::Subscribing;
-        self.until = self.heard + ANSWER;
+        self.until = self.heard + self.shared.config.connect_timeout;
         self.requests.subscribe(filters)
     }
 
     fn subscribed(&mut self, answers: Vec<Result<Qos, String>>) -> Result<(), End> {
         if self.phase != Phase::Subscribing {
-            return Err(End::new("the broker answered a subscription that was not made"));
+            return Err(End::new(
+                "the broker answered a subscription that was not made",
+            ));
         }
         let filters = self.shared.config.subscriptions();
         if filters.len() != answers.len() {
@@ -291,7 +298,7 @@ impl<'a> Session<'a> {
             dup: false,
             properties: Properties::default(),
         };
-        let size = limits::size(&message, self.shared.config.version);
+        let size = message.size();
         self.shared.outbox().say(message, size);
     }
 
@@ -373,14 +380,14 @@ impl<'a> Session<'a> {
     /// Ends a connection that is stuck.
     fn watch(&mut self) -> Result<(), Ended> {
         let now = Instant::now();
+        let answer = self.shared.config.connect_timeout;
         let lost = |reason: String| Err(Ended::Lost(End::new(reason)));
         if now >= self.until {
             return match self.phase {
-                Phase::Connecting => lost(format!("no answer within {} s", ANSWER.as_secs())),
-                Phase::Subscribing => lost(format!(
-                    "no answer to the subscriptions within {} s",
-                    ANSWER.as_secs()
-                )),
+                Phase::Connecting => lost(format!("no answer within {answer:?}")),
+                Phase::Subscribing => {
+                    lost(format!("no answer to the subscriptions within {answer:?}"))
+                }
                 Phase::Leaving => self.farewell(),
                 Phase::Farewell => Err(Ended::Closed),
                 Phase::Replaying | Phase::Up => Ok(()),

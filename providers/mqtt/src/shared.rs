@@ -7,9 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 use whirlwind_provider_api::{Link, ReceiptDesk};
 
-use crate::config::{Config, Version};
 use crate::inbound::{Inbound, Returned, Window};
 use crate::outbox::Outbox;
+use crate::{Config, Version};
 
 /// The queues, and the bells between those who fill and those who empty them. No lock is held across an await.
 pub(crate) struct Shared {

@@ -8,12 +8,11 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
-use crate::binding::{Message, Qos};
-use crate::config::{Config, ConfigError, Version};
 use crate::limits::Limits;
 use crate::outbox::Again;
+use crate::{Config, ConfigError, Version};
+use crate::{Message, Qos};
 
 mod v4;
 mod v5;
@@ -87,16 +86,15 @@ pub(crate) enum Requests {
 pub(crate) fn open(
     config: &Config,
     requests: usize,
-    connect_timeout: Duration,
     every_release: bool,
 ) -> Result<(Line, Requests), ConfigError> {
     match config.version {
         Version::V5 => {
-            let (line, client) = v5::open(config, requests, connect_timeout, every_release)?;
+            let (line, client) = v5::open(config, requests, every_release)?;
             Ok((Line::V5(line), Requests::V5(client)))
         }
         Version::V4 => {
-            let (line, client) = v4::open(config, requests, connect_timeout, every_release)?;
+            let (line, client) = v4::open(config, requests, every_release)?;
             Ok((Line::V4(line), Requests::V4(client)))
         }
     }
@@ -185,7 +183,10 @@ async fn caught<T>(future: impl Future<Output = Result<T, End>>) -> Result<T, En
 fn panicked(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("the client library panicked: {}", text.unwrap_or("without a word"))
+    format!(
+        "the client library panicked: {}",
+        text.unwrap_or("without a word")
+    )
 }
 
 /// The name of a reason code, `NotAuthorized`, as words: `not authorized`.
@@ -215,7 +216,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn too_large(size: usize, max: usize) -> String {
-    format!("a packet of {size} bytes came in, the limit is {max}: raise `max_packet`, or the broker will send it again")
+    format!(
+        "a packet of {size} bytes came in, the limit is {max}: raise `max_packet`, or the broker will send it again"
+    )
 }
 
 #[cfg(test)]
@@ -224,7 +227,10 @@ mod tests {
 
     #[test]
     fn a_reason_code_reads_as_words() {
-        assert_eq!(words(rumqttc::v5::mqttbytes::v5::PubAckReason::NotAuthorized), "not authorized");
+        assert_eq!(
+            words(rumqttc::v5::mqttbytes::v5::PubAckReason::NotAuthorized),
+            "not authorized"
+        );
     }
 
     #[tokio::test]

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 use rumqttc::mqttbytes;
@@ -14,10 +13,10 @@ use rumqttc::{
 
 use super::v5::{CLOSED, NO_ANSWER, NO_BROKER};
 use super::{End, Happened, chain, too_large, words};
-use crate::binding::{Message, Properties, Qos};
-use crate::config::{Config, ConfigError};
 use crate::limits::{IDS, Limits};
 use crate::outbox::Again;
+use crate::{Config, ConfigError};
+use crate::{Message, Properties, Qos};
 
 pub(crate) struct Line {
     events: EventLoop,
@@ -27,23 +26,24 @@ pub(crate) struct Line {
 pub(super) fn open(
     config: &Config,
     requests: usize,
-    connect_timeout: Duration,
     every_release: bool,
 ) -> Result<(Line, AsyncClient), ConfigError> {
     let mut options = config.options_v4()?;
     options.set_inflight(IDS);
     let (client, mut events) = AsyncClient::new(options, requests);
-    // More than the caller's own limit, which so is the one that speaks.
+    events.network_options = config.network_options();
+    // More than the caller's own limit, which so is the one that speaks. It limits each write later.
     events
         .network_options
-        .set_connection_timeout(connect_timeout.as_secs().saturating_add(1));
-    events.network_options.set_tcp_nodelay(true);
+        .set_connection_timeout(config.connect_timeout.as_secs().saturating_add(1));
     if every_release {
         for id in 1..=u16::MAX {
             let mut publish = Publish::from_bytes("", QoS::ExactlyOnce, Bytes::new());
             publish.pkid = id;
             // It only remembers the id, and says so.
-            let _ = events.state.handle_incoming_packet(Packet::Publish(publish));
+            let _ = events
+                .state
+                .handle_incoming_packet(Packet::Publish(publish));
             events.state.events.clear();
         }
     }
@@ -61,14 +61,16 @@ impl Line {
 
     pub(super) fn rest(&mut self) -> Vec<Happened> {
         let events = self.events.state.events.drain(..);
-        events.map(|event| happened(event, self.max_packet)).collect()
+        events
+            .map(|event| happened(event, self.max_packet))
+            .collect()
     }
 
     pub(super) fn again(&mut self, again: Again) {
         self.events.pending.push_back(match again {
             Again::Publish(id, message) => {
                 let mut publish =
-                    Publish::from_bytes(message.topic, qos_to(message.qos), message.payload);
+                    Publish::from_bytes(message.topic, message.qos.into(), message.payload);
                 publish.retain = message.retain;
                 publish.dup = message.dup;
                 publish.pkid = id;
@@ -81,7 +83,7 @@ impl Line {
 
 pub(super) fn subscribe(client: &AsyncClient, filters: Vec<(String, Qos)>) -> bool {
     let filters = filters.into_iter();
-    let filters = filters.map(|(filter, qos)| SubscribeFilter::new(filter, qos_to(qos)));
+    let filters = filters.map(|(filter, qos)| SubscribeFilter::new(filter, qos.into()));
     client.try_subscribe_many(filters).is_ok()
 }
 
@@ -94,13 +96,13 @@ pub(super) fn publish(client: &AsyncClient, message: Message) -> bool {
         ..
     } = message;
     // The one that need not wait for room copies the payload.
-    let left = pin!(client.publish_bytes(topic, qos_to(qos), retain, payload));
+    let left = pin!(client.publish_bytes(topic, qos.into(), retain, payload));
     let polled = left.poll(&mut Context::from_waker(Waker::noop()));
     matches!(polled, Poll::Ready(Ok(())))
 }
 
 pub(super) fn ack(client: &AsyncClient, id: u16, qos: Qos) -> bool {
-    let mut publish = Publish::from_bytes("", qos_to(qos), Bytes::new());
+    let mut publish = Publish::from_bytes("", qos.into(), Bytes::new());
     publish.pkid = id;
     client.try_ack(&publish).is_ok()
 }
@@ -128,7 +130,7 @@ fn happened(event: Event, max_packet: usize) -> Happened {
             Message {
                 topic: publish.topic,
                 payload: publish.payload,
-                qos: qos_from(publish.qos),
+                qos: publish.qos.into(),
                 retain: publish.retain,
                 dup: publish.dup,
                 properties: Properties::default(),
@@ -139,7 +141,7 @@ fn happened(event: Event, max_packet: usize) -> Happened {
             Happened::Subscribed(
                 codes
                     .map(|code| match code {
-                        SubscribeReasonCode::Success(qos) => Ok(qos_from(qos)),
+                        SubscribeReasonCode::Success(qos) => Ok(qos.into()),
                         SubscribeReasonCode::Failure => Err("the broker gives no cause".to_owned()),
                     })
                     .collect(),
@@ -172,20 +174,4 @@ fn end(error: &ConnectionError, max_packet: usize) -> End {
         error => chain(error),
     };
     End::new(reason)
-}
-
-fn qos_to(qos: Qos) -> QoS {
-    match qos {
-        Qos::AtMostOnce => QoS::AtMostOnce,
-        Qos::AtLeastOnce => QoS::AtLeastOnce,
-        Qos::ExactlyOnce => QoS::ExactlyOnce,
-    }
-}
-
-fn qos_from(qos: QoS) -> Qos {
-    match qos {
-        QoS::AtMostOnce => Qos::AtMostOnce,
-        QoS::AtLeastOnce => Qos::AtLeastOnce,
-        QoS::ExactlyOnce => Qos::ExactlyOnce,
-    }
 }

@@ -12,10 +12,10 @@ use rumqttc::v5::mqttbytes::{self, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, Request, StateError};
 
 use super::{End, Happened, chain, too_large, words};
-use crate::binding::{Message, Properties, Qos};
-use crate::config::{Config, ConfigError};
 use crate::limits::{IDS, Limits};
 use crate::outbox::Again;
+use crate::{Config, ConfigError};
+use crate::{Message, Properties, Qos};
 
 pub(crate) struct Line {
     events: EventLoop,
@@ -26,14 +26,13 @@ pub(crate) struct Line {
 pub(super) fn open(
     config: &Config,
     requests: usize,
-    connect_timeout: Duration,
     every_release: bool,
 ) -> Result<(Line, AsyncClient), ConfigError> {
     let mut options = config.options_v5()?;
     options
         .set_outgoing_inflight_upper_limit(IDS)
         // More than the caller's own limit, which so is the one that speaks.
-        .set_connection_timeout(connect_timeout.as_secs().saturating_add(1));
+        .set_connection_timeout(config.connect_timeout.as_secs().saturating_add(1));
     let keep_alive = options.keep_alive();
     let (client, mut events) = AsyncClient::new(options, requests);
     if every_release {
@@ -41,7 +40,9 @@ pub(super) fn open(
             let mut publish = Publish::new("", QoS::ExactlyOnce, Bytes::new(), None);
             publish.pkid = id;
             // It only remembers the id, and says so.
-            let _ = events.state.handle_incoming_packet(Packet::Publish(publish));
+            let _ = events
+                .state
+                .handle_incoming_packet(Packet::Publish(publish));
             events.state.events.clear();
         }
     }
@@ -101,7 +102,7 @@ impl Line {
 
 pub(super) fn subscribe(client: &AsyncClient, filters: Vec<(String, Qos)>) -> bool {
     let filters = filters.into_iter();
-    let filters = filters.map(|(filter, qos)| Filter::new(filter, qos_to(qos)));
+    let filters = filters.map(|(filter, qos)| Filter::new(filter, qos.into()));
     client.try_subscribe_many(filters).is_ok()
 }
 
@@ -127,21 +128,22 @@ pub(super) fn publish(client: &AsyncClient, message: Message) -> bool {
 }
 
 pub(super) fn ack(client: &AsyncClient, id: u16, qos: Qos) -> bool {
-    let mut publish = Publish::new("", qos_to(qos), Bytes::new(), None);
+    let mut publish = Publish::new("", qos.into(), Bytes::new(), None);
     publish.pkid = id;
     client.try_ack(&publish).is_ok()
 }
 
 fn publish_of(message: Message) -> Publish {
+    let some = !message.properties.is_empty();
     let Properties { content_type, user } = message.properties;
-    let properties = (content_type.is_some() || !user.is_empty()).then(|| PublishProperties {
+    let properties = some.then(|| PublishProperties {
         content_type,
         user_properties: user,
         ..PublishProperties::default()
     });
     let mut publish = Publish::new(
         message.topic,
-        qos_to(message.qos),
+        message.qos.into(),
         message.payload,
         properties,
     );
@@ -169,7 +171,7 @@ fn happened(event: Event, max_packet: u32) -> Result<Happened, End> {
             Happened::Subscribed(
                 codes
                     .map(|code| match code {
-                        SubscribeReasonCode::Success(qos) => Ok(qos_from(qos)),
+                        SubscribeReasonCode::Success(qos) => Ok(qos.into()),
                         refused => Err(words(refused)),
                     })
                     .collect(),
@@ -204,7 +206,7 @@ fn arrived(publish: Publish) -> Result<Happened, End> {
             "the broker used a topic alias, and was told that none are taken",
         ));
     }
-    let qos = qos_from(publish.qos);
+    let qos = Qos::from(publish.qos);
     let Ok(topic) = String::from_utf8(publish.topic.into()) else {
         return Ok(Happened::ArrivedMalformed(publish.pkid, qos));
     };
@@ -274,19 +276,3 @@ fn end(error: &ConnectionError) -> End {
 pub(super) const NO_ANSWER: &str = "the broker does not answer pings";
 pub(super) const CLOSED: &str = "the broker closed the connection without a word";
 pub(super) const NO_BROKER: &str = "what answers there is no MQTT broker of this version";
-
-fn qos_to(qos: Qos) -> QoS {
-    match qos {
-        Qos::AtMostOnce => QoS::AtMostOnce,
-        Qos::AtLeastOnce => QoS::AtLeastOnce,
-        Qos::ExactlyOnce => QoS::ExactlyOnce,
-    }
-}
-
-fn qos_from(qos: QoS) -> Qos {
-    match qos {
-        QoS::AtMostOnce => Qos::AtMostOnce,
-        QoS::AtLeastOnce => Qos::AtLeastOnce,
-        QoS::ExactlyOnce => Qos::ExactlyOnce,
-    }
-}
