@@ -6,6 +6,8 @@
 //! - [`error`]: [`Error`], the one error of both traits
 //! - [`number`]: how [`Bucket::increment`] stores a number
 //! - [`memory`]: [`MemoryKeyValue`], the fake beside every real store, and a provider in its own right
+//! - [`messaging`]: [`Messaging`], a way to and from other systems through their messages
+//! - [`memory_messaging`]: [`MemoryMessaging`], its fake, whose other side a test plays
 //! - `conformance` (feature of the same name): the tests which every store passes
 //!
 //! # Errors
@@ -25,12 +27,14 @@ pub mod error;
 pub mod key_value;
 pub mod limits;
 pub mod memory;
+pub mod memory_messaging;
 pub mod messaging;
 pub mod number;
 
 pub use error::Error;
 pub use key_value::{Bucket, KeyValue, Keys};
 pub use memory::MemoryKeyValue;
+pub use memory_messaging::MemoryMessaging;
 pub use messaging::{
     Acknowledge, Handover, HandoverSender, Link, Messaging, MessagingCounts, Receipt, ReceiptDesk,
     Received, SendError,

@@ -101,6 +101,12 @@ impl EventBuilder {
         self
     }
 
+    /// Takes an extension attribute away, if it is set.
+    pub fn without_extension(mut self, name: &str) -> Self {
+        self.extensions.remove(name);
+        self
+    }
+
     /// Sets the payload.
     pub fn data(mut self, data: impl Into<Vec<u8>>) -> Self {
         self.data = Some(data.into());

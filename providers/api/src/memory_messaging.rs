@@ -1,0 +1,349 @@
+//! Messages in memory.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::{Notify, watch};
+use whirlwind_event::{Event, Topic};
+
+use crate::{
+    Acknowledge, Handover, HandoverSender, Link, Messaging, MessagingCounts, Receipt, ReceiptDesk,
+    Received, SendError,
+};
+
+/// The fake beside every real messaging provider: what it receives and where it sends is its [`Peer`].
+///
+/// It keeps the promises of a real one: messages come in order and their acknowledgements leave in that order; a cut gives back what
+/// was not acknowledged, and sends again what was not confirmed.
+#[derive(Debug)]
+pub struct MemoryMessaging {
+    shared: Arc<Shared>,
+}
+
+/// The other side of a [`MemoryMessaging`].
+#[derive(Debug)]
+pub struct Peer {
+    shared: Arc<Shared>,
+}
+
+/// An event that the other side got, and has not yet answered.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Where it was sent.
+    pub topic: Topic,
+    /// The event, shared with whoever sent it.
+    pub event: Arc<Event>,
+    /// Its number, to answer it by.
+    pub number: u64,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    came: Notify,
+    went: Notify,
+    acked: Notify,
+    room: Notify,
+    link: watch::Sender<Link>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    up: bool,
+    closed: bool,
+    outbox: usize,
+    unread: VecDeque<Delivery>,
+    /// Not acknowledged, in the order of receipt: of this connection.
+    owed: VecDeque<Owed>,
+    /// The number of the next receipt.
+    next: u64,
+    /// Names of deliveries, in the order in which they were acknowledged.
+    acknowledged: Vec<u64>,
+    waiting: VecDeque<Waiting>,
+    /// How many of those that wait the other side has seen, on this connection.
+    seen: usize,
+    numbers: u64,
+    counts: MessagingCounts,
+}
+
+#[derive(Debug)]
+struct Delivery {
+    name: Option<u64>,
+    topic: Topic,
+    event: Arc<Event>,
+    acknowledge: Acknowledge,
+}
+
+#[derive(Debug)]
+struct Owed {
+    number: u64,
+    name: u64,
+    given: bool,
+    delivery: Delivery,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    sent: Sent,
+    sender: HandoverSender,
+}
+
+impl MemoryMessaging {
+    /// One that is connected and keeps at most `outbox` events until its peer has answered them.
+    #[must_use]
+    pub fn new(outbox: usize) -> (Arc<Self>, Peer) {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                up: true,
+                outbox,
+                ..State::default()
+            }),
+            came: Notify::new(),
+            went: Notify::new(),
+            acked: Notify::new(),
+            room: Notify::new(),
+            link: watch::Sender::new(Link::Up),
+        });
+        let peer = Peer {
+            shared: shared.clone(),
+        };
+        (Arc::new(Self { shared }), peer)
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Messaging for MemoryMessaging {
+    async fn receive(&self) -> Option<Received> {
+        loop {
+            let came = self.shared.came.notified();
+            {
+                let mut state = self.shared.state();
+                if state.closed {
+                    self.shared.came.notify_one();
+                    return None;
+                }
+                if let Some(delivery) = state.unread.pop_front() {
+                    // An event is not cloned by accident; this one may have to come again. What was built once can be again.
+                    let Ok(event) = delivery.event.to_builder().build() else {
+                        state.counts.malformed += 1;
+                        continue;
+                    };
+                    let topic = delivery.topic.clone();
+                    let acknowledge = delivery.acknowledge;
+                    let receipt = delivery.name.map(|name| {
+                        let number = state.next;
+                        state.next += 1;
+                        state.owed.push_back(Owed {
+                            number,
+                            name,
+                            given: false,
+                            delivery,
+                        });
+                        Receipt::new(self.shared.clone(), number)
+                    });
+                    return Some(Received {
+                        topic,
+                        event,
+                        receipt,
+                        acknowledge,
+                    });
+                }
+            }
+            came.await;
+        }
+    }
+
+    fn send(&self, topic: &Topic, event: &Arc<Event>) -> Result<Handover, SendError> {
+        let mut state = self.shared.state();
+        if state.closed {
+            return Err(SendError::Closed);
+        }
+        let waiting = state.waiting.len();
+        if waiting >= state.outbox {
+            return Err(SendError::Full { waiting });
+        }
+        let (sender, handover) = Handover::new();
+        let sent = Sent {
+            topic: topic.clone(),
+            event: event.clone(),
+            number: state.numbers,
+        };
+        state.numbers += 1;
+        state.waiting.push_back(Waiting { sent, sender });
+        drop(state);
+        self.shared.went.notify_one();
+        Ok(handover)
+    }
+
+    async fn room(&self) {
+        loop {
+            let room = self.shared.room.notified();
+            {
+                let state = self.shared.state();
+                if state.closed || state.waiting.len() < state.outbox {
+                    return;
+                }
+            }
+            room.await;
+        }
+    }
+
+    fn link(&self) -> watch::Receiver<Link> {
+        self.shared.link.subscribe()
+    }
+
+    fn counts(&self) -> MessagingCounts {
+        let state = self.shared.state();
+        MessagingCounts {
+            waiting: state.waiting.len(),
+            unacknowledged: state.owed.len(),
+            ..state.counts
+        }
+    }
+
+    async fn close(&self) {
+        let mut state = self.shared.state();
+        state.closed = true;
+        state.unread.clear();
+        state.owed.clear();
+        state.waiting.clear();
+        drop(state);
+        self.shared.link.send_replace(Link::Closed);
+        self.shared.came.notify_one();
+        self.shared.room.notify_waiters();
+    }
+}
+
+impl ReceiptDesk for Shared {
+    fn returned(&self, number: u64, given: bool) {
+        let mut state = self.state();
+        let Some(index) = state.owed.iter().position(|owed| owed.number == number) else {
+            return;
+        };
+        if !given {
+            // It comes again, before what has not been read.
+            if let Some(owed) = state.owed.remove(index) {
+                state.counts.received += 1;
+                state.counts.duplicates += 1;
+                state.unread.push_front(owed.delivery);
+            }
+            drop(state);
+            self.came.notify_one();
+            return;
+        }
+        state.counts.acknowledged += 1;
+        if let Some(owed) = state.owed.get_mut(index) {
+            owed.given = true;
+        }
+        while state.owed.front().is_some_and(|owed| owed.given) {
+            let owed = state.owed.pop_front();
+            state.acknowledged.extend(owed.map(|owed| owed.name));
+        }
+        drop(state);
+        self.acked.notify_waiters();
+    }
+}
+
+impl Peer {
+    /// Delivers a message that is acknowledged under `name`, or with none.
+    pub fn deliver(&self, topic: Topic, event: Event, acknowledge: Acknowledge, name: Option<u64>) {
+        let mut state = self.shared.state();
+        state.counts.received += 1;
+        state.unread.push_back(Delivery {
+            name,
+            topic,
+            event: Arc::new(event),
+            acknowledge,
+        });
+        drop(state);
+        self.shared.came.notify_one();
+    }
+
+    /// The names of all that was acknowledged, in that order, once there are at least `count`.
+    pub async fn acknowledged(&self, count: usize) -> Vec<u64> {
+        loop {
+            let acked = self.shared.acked.notified();
+            {
+                let state = self.shared.state();
+                if state.acknowledged.len() >= count {
+                    return state.acknowledged.clone();
+                }
+            }
+            acked.await;
+        }
+    }
+
+    /// The next event that was sent; it waits to be answered.
+    pub async fn sent(&self) -> Sent {
+        loop {
+            let went = self.shared.went.notified();
+            {
+                let mut state = self.shared.state();
+                let next = state.waiting.get(state.seen).map(|w| w.sent.clone());
+                if let Some(sent) = next.filter(|_| state.up) {
+                    state.seen += 1;
+                    return sent;
+                }
+            }
+            went.await;
+        }
+    }
+
+    /// Answers an event that was sent. Answered before, it does nothing.
+    pub fn answer(&self, number: u64, how: Result<(), SendError>) {
+        let mut state = self.shared.state();
+        let seen = state.waiting.iter().take(state.seen);
+        let Some(index) = seen.map(|w| w.sent.number).position(|n| n == number) else {
+            return;
+        };
+        if let Some(waiting) = state.waiting.remove(index) {
+            state.seen -= 1;
+            state.counts.sent += u64::from(how.is_ok());
+            waiting.sender.end(how);
+        }
+        drop(state);
+        self.shared.room.notify_waiters();
+    }
+
+    /// Cuts the connection: what is owed on it is owed no more.
+    pub fn cut(&self, reason: &str) {
+        let mut state = self.shared.state();
+        if state.closed || !state.up {
+            return;
+        }
+        state.up = false;
+        state.seen = 0;
+        while let Some(owed) = state.owed.pop_back() {
+            state.counts.received += 1;
+            state.counts.duplicates += 1;
+            state.unread.push_front(owed.delivery);
+        }
+        drop(state);
+        let reason = reason.to_owned();
+        self.shared.link.send_replace(Link::Down {
+            reason,
+            attempts: 0,
+        });
+        self.shared.came.notify_one();
+    }
+
+    /// Connects again.
+    pub fn restore(&self) {
+        let mut state = self.shared.state();
+        if state.closed || state.up {
+            return;
+        }
+        state.up = true;
+        state.counts.reconnects += 1;
+        drop(state);
+        self.shared.link.send_replace(Link::Up);
+        self.shared.went.notify_one();
+    }
+}

@@ -1,0 +1,220 @@
+use std::time::Duration;
+
+use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
+use whirlwind_event::{Excerpt, Topic, TopicError};
+
+use super::{Config, ConfigError, Scheme, Version, Will};
+use crate::Mode;
+
+/// Messages that the client may have sent and not had confirmed. It gives out packet identifiers
+/// up to this number in turn and stops at one that is still in use, so whoever sends keeps to less
+/// than half of it. (Its own default, 65,535, takes 13 MiB for each client.)
+pub const MAX_IN_FLIGHT: u16 = 1024;
+
+/// What the Remaining Length of a packet can say (MQTT 5, 1.5.5).
+const MAX_PACKET: u32 = 268_435_455;
+
+impl Config {
+    /// The options of the client for MQTT 5. Certificates are read here.
+    ///
+    /// # Errors
+    /// A setting is one that MQTT or the client cannot have, or a file cannot be read.
+    pub fn options_v5(&self) -> Result<rumqttc::v5::MqttOptions, ConfigError> {
+        use rumqttc::v5::mqttbytes::v5::{ConnectProperties, LastWill};
+
+        self.check()?;
+        let (address, transport) = self.transport()?;
+        let mut options = rumqttc::v5::MqttOptions::new(&self.client_id, address, self.url.port());
+        let mut properties = ConnectProperties::new();
+        properties.session_expiry_interval = Some(seconds(self.session_expiry));
+        properties.receive_maximum = Some(self.window);
+        properties.max_packet_size = Some(self.max_packet);
+        options
+            .set_connect_properties(properties)
+            .set_transport(transport)
+            .set_clean_start(self.session_expiry.is_zero())
+            .set_keep_alive(self.keep_alive)
+            .set_connection_timeout(seconds(self.connect_timeout).into())
+            .set_network_options(self.network_options())
+            .set_outgoing_inflight_upper_limit(MAX_IN_FLIGHT)
+            .set_manual_acks(true);
+        if let Some(username) = &self.username {
+            let password = self.password.as_ref().map_or("", |word| word.expose());
+            options.set_credentials(username.expose(), password);
+        }
+        if let Some(will) = self.last_will()? {
+            let (topic, payload) = (will.topic, will.payload);
+            let will = LastWill::new(topic, payload, will.qos.into(), will.retain, None);
+            options.set_last_will(will);
+        }
+        Ok(options)
+    }
+
+    /// The options of the client for MQTT 3.1.1, all but [`network_options`], which its event loop
+    /// takes. Certificates are read here.
+    ///
+    /// # Errors
+    /// As [`options_v5`](Self::options_v5).
+    ///
+    /// [`network_options`]: Self::network_options
+    pub fn options_v4(&self) -> Result<rumqttc::MqttOptions, ConfigError> {
+        self.check()?;
+        let (address, transport) = self.transport()?;
+        let mut options = rumqttc::MqttOptions::new(&self.client_id, address, self.url.port());
+        let max_packet = usize::try_from(self.max_packet).unwrap_or(usize::MAX);
+        options
+            .set_transport(transport)
+            .set_clean_session(self.session_expiry.is_zero())
+            .set_keep_alive(self.keep_alive)
+            // What may go out is for the outbox to judge.
+            .set_max_packet_size(
+                max_packet,
+                usize::try_from(MAX_PACKET).unwrap_or(usize::MAX),
+            )
+            .set_inflight(MAX_IN_FLIGHT)
+            .set_manual_acks(true);
+        if let Some(username) = &self.username {
+            let password = self.password.as_ref().map_or("", |word| word.expose());
+            options.set_credentials(username.expose(), password);
+        }
+        if let Some(will) = self.last_will()? {
+            let (topic, payload) = (will.topic, will.payload);
+            let will = rumqttc::LastWill::new(topic, payload, will.qos.into(), will.retain);
+            options.set_last_will(will);
+        }
+        Ok(options)
+    }
+
+    /// The options of the connection: without TCP_NODELAY every answer may wait 40 ms.
+    pub fn network_options(&self) -> NetworkOptions {
+        let mut options = NetworkOptions::new();
+        options.set_tcp_nodelay(true);
+        options.set_connection_timeout(seconds(self.connect_timeout).into());
+        options
+    }
+
+    /// Judges what can be judged without opening a file.
+    ///
+    /// # Errors
+    /// As [`options_v5`](Self::options_v5).
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |setting, value: String, remedy| {
+            Err(ConfigError::Setting {
+                setting,
+                value,
+                remedy,
+            })
+        };
+        if self.client_id.is_empty() && !self.session_expiry.is_zero() {
+            return wrong(
+                "client_id",
+                "empty".into(),
+                "a session is kept under a name; give one, or set session_expiry to 0",
+            );
+        }
+        if self.client_id.len() > 65_535 || self.client_id.contains(char::is_control) {
+            return wrong(
+                "client_id",
+                Excerpt::of(&self.client_id).to_string(),
+                "use at most 65535 bytes without control characters",
+            );
+        }
+        if self.password.is_some() && self.username.is_none() {
+            return Err(ConfigError::NoUsername);
+        }
+        if self.window == 0 {
+            return wrong("window", "0".into(), "write a number from 1 to 65535");
+        }
+        if self.outbox == 0 || self.outbox_bytes == 0 {
+            return wrong("outbox", "0".into(), "nothing could be sent; write more");
+        }
+        if !(1024..=MAX_PACKET).contains(&self.max_packet) {
+            return wrong(
+                "max_packet",
+                format!("{} bytes", self.max_packet),
+                "write 1024 to 268435455 bytes",
+            );
+        }
+        if !(5..=65_535).contains(&self.keep_alive.as_secs()) {
+            return wrong(
+                "keep_alive",
+                format!("{:?}", self.keep_alive),
+                "write 5 to 65535 seconds",
+            );
+        }
+        if self.connect_timeout.is_zero() {
+            return wrong("connect_timeout", "0".into(), "write at least a second");
+        }
+        let Self { backoff, .. } = self;
+        if backoff.min.is_zero() || backoff.max < backoff.min {
+            return wrong(
+                "backoff",
+                format!("{:?} to {:?}", backoff.min, backoff.max),
+                "the first wait must be more than 0, and the longest no less than the first",
+            );
+        }
+        if !(0.0..=1.0).contains(&backoff.jitter) {
+            let value = backoff.jitter.to_string();
+            return wrong("jitter", value, "write a number from 0 to 1");
+        }
+        if self.version == Version::V4 {
+            let mut outward = self.mappings.outward().iter();
+            if let Some(mapping) = outward.find(|m| m.mode == Some(Mode::Binary)) {
+                return Err(ConfigError::BinaryMode {
+                    target: Excerpt::of(mapping.target()),
+                });
+            }
+        }
+        let scheme = self.url.scheme();
+        if self.tls.is_some() && !scheme.is_secure() {
+            return Err(ConfigError::TlsUnused {
+                scheme: scheme.as_str(),
+                secure: scheme.secure().as_str(),
+            });
+        }
+        self.last_will().map(drop)
+    }
+
+    fn last_will(&self) -> Result<Option<Will>, ConfigError> {
+        let (setting, will) = match (&self.will, &self.state) {
+            (Some(_), Some(_)) => return Err(ConfigError::TwoWills),
+            (Some(will), None) => ("will", will.clone()),
+            (None, Some(state)) => ("state", state.will()),
+            (None, None) => return Ok(None),
+        };
+        let topic: Result<Topic, TopicError> = Topic::parse(&will.topic);
+        match topic {
+            Ok(topic) if topic.is_system() => Err(ConfigError::Setting {
+                setting,
+                value: Excerpt::of(&will.topic).to_string(),
+                remedy: "topics that begin with \"$\" are the broker's; use another",
+            }),
+            Ok(_) => Ok(Some(will)),
+            Err(error) => Err(ConfigError::Topic { setting, error }),
+        }
+    }
+
+    /// The address as the client wants it, which for a WebSocket is the URL.
+    fn transport(&self) -> Result<(String, Transport), ConfigError> {
+        let tls = || {
+            let config = match &self.tls {
+                Some(tls) => tls.client_config(),
+                None => super::Tls::default().client_config(),
+            };
+            config.map(TlsConfiguration::Rustls)
+        };
+        let host = self.url.host().to_owned();
+        Ok(match self.url.scheme() {
+            Scheme::Mqtt => (host, Transport::Tcp),
+            Scheme::Mqtts => (host, Transport::Tls(tls()?)),
+            Scheme::Ws => (self.url.full(), Transport::Ws),
+            Scheme::Wss => (self.url.full(), Transport::Wss(tls()?)),
+        })
+    }
+}
+
+/// Whole seconds, as MQTT counts, and not less than what was wanted.
+fn seconds(duration: Duration) -> u32 {
+    let more = u64::from(duration.subsec_nanos() > 0);
+    u32::try_from(duration.as_secs() + more).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,164 @@
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const WINDOW: Window = Window {
+    held: 8,
+    loose: 4,
+    bytes: 1000,
+};
+
+fn message(qos: Qos) -> Message {
+    Message {
+        topic: "t".to_owned(),
+        qos,
+        ..Message::default()
+    }
+}
+
+fn held(inbound: &mut Inbound, id: u16) -> u64 {
+    inbound.arrive(message(Qos::AtLeastOnce), id).unwrap();
+    inbound.take().unwrap().1.unwrap()
+}
+
+fn acks(inbound: &mut Inbound) -> Vec<u16> {
+    std::iter::from_fn(|| inbound.next_ack())
+        .map(|(id, _)| id)
+        .collect()
+}
+
+#[test]
+fn acknowledgements_leave_in_the_order_of_receipt() {
+    let mut inbound = Inbound::new(WINDOW);
+    let (a, b, c) = (
+        held(&mut inbound, 7),
+        held(&mut inbound, 5),
+        held(&mut inbound, 6),
+    );
+    assert_eq!(inbound.returned(c, true), Returned::Given);
+    assert_eq!(inbound.returned(b, true), Returned::Given);
+    assert!(acks(&mut inbound).is_empty());
+    assert_eq!(inbound.returned(a, true), Returned::Given);
+    assert_eq!(acks(&mut inbound), [7, 5, 6]);
+}
+
+#[test]
+fn a_receipt_has_no_effect_on_a_later_connection() {
+    let mut inbound = Inbound::new(WINDOW);
+    let old = held(&mut inbound, 1);
+    inbound.lost();
+    inbound.resumed(true);
+    let new = held(&mut inbound, 1);
+    assert_eq!(inbound.returned(old, true), Returned::Late);
+    assert_eq!(inbound.returned(old, false), Returned::Late);
+    assert!(!inbound.wants_back());
+    assert!(acks(&mut inbound).is_empty());
+    inbound.returned(new, true);
+    assert_eq!(acks(&mut inbound), [1]);
+    assert_eq!(inbound.counts().acknowledged, 1);
+}
+
+#[test]
+fn what_nobody_holds_is_dropped_and_counted_when_too_much_is_unread() {
+    let mut inbound = Inbound::new(WINDOW);
+    for _ in 0..10 {
+        let _ = inbound.arrive(message(Qos::AtMostOnce), 0);
+    }
+    assert_eq!(inbound.counts().received, 10);
+    assert_eq!(inbound.counts().dropped, 6);
+    assert!(inbound.arrive(message(Qos::AtLeastOnce), 1).is_ok());
+}
+
+#[test]
+fn a_broker_that_sends_more_than_it_may_is_found_out() {
+    let mut inbound = Inbound::new(WINDOW);
+    for id in 1..=8 {
+        assert_eq!(inbound.arrive(message(Qos::AtLeastOnce), id), Ok(true));
+    }
+    assert_eq!(inbound.arrive(message(Qos::AtLeastOnce), 9), Err(Overrun));
+}
+
+#[test]
+fn unread_messages_stay_where_the_broker_has_forgotten_them() {
+    for (present, left) in [(true, 1), (false, 2)] {
+        let mut inbound = Inbound::new(WINDOW);
+        inbound.arrive(message(Qos::AtLeastOnce), 1).unwrap();
+        inbound.arrive(message(Qos::AtMostOnce), 0).unwrap();
+        inbound.lost();
+        inbound.resumed(present);
+        let rest = std::iter::from_fn(|| inbound.take());
+        assert_eq!(rest.count(), left);
+        assert_eq!(inbound.unread_bytes, 0);
+    }
+}
+
+#[test]
+fn what_is_malformed_is_acknowledged_in_its_turn() {
+    let mut inbound = Inbound::new(WINDOW);
+    let first = held(&mut inbound, 1);
+    let second = held(&mut inbound, 2);
+    assert!(inbound.malformed(Some(second)));
+    inbound.arrive_malformed(3, Qos::AtLeastOnce).unwrap();
+    assert!(acks(&mut inbound).is_empty());
+    inbound.returned(first, true);
+    assert_eq!(acks(&mut inbound), [1, 2, 3]);
+    assert_eq!(inbound.counts().malformed, 2);
+}
+
+proptest! {
+    /// Over random arrivals, receipts, writes and reconnects: each connection sees the acknowledgements of its own messages, those
+    /// given, once each, in the order of receipt.
+    #[test]
+    fn acknowledgements_are_those_of_a_naive_model(steps in prop::collection::vec((0_u8..7, any::<u8>()), 1..300)) {
+        let mut inbound = Inbound::new(WINDOW);
+        let mut id = 0_u16;
+        // The messages of this connection in order, and the receipts that are out, of all connections.
+        let (mut arrived, mut given) = (Vec::<(u16, u64)>::new(), HashSet::new());
+        let mut receipts = Vec::new();
+        let (mut left, mut written) = (0, 0);
+        let mut next_number = 0;
+        for (step, choice) in steps {
+            match step {
+                0 | 1 => {
+                    id = id % 100 + 1;
+                    let arrival = inbound.arrive(message(Qos::AtLeastOnce), id);
+                    prop_assert_eq!(arrival.is_ok(), arrived.len() - written < WINDOW.held);
+                    if arrival.is_ok() {
+                        arrived.push((id, next_number));
+                        next_number += 1;
+                    }
+                }
+                2 => receipts.extend(inbound.take().and_then(|(_, number)| number)),
+                3 | 4 => if !receipts.is_empty() {
+                    let number = receipts.swap_remove(usize::from(choice) % receipts.len());
+                    let current = arrived.iter().any(|(_, n)| *n == number);
+                    let returned = inbound.returned(number, true);
+                    prop_assert_eq!(returned == Returned::Given, current);
+                    given.insert(number);
+                },
+                5 => {
+                    while let Some((acked, _)) = inbound.next_ack() {
+                        let (id, number) = arrived[left];
+                        prop_assert_eq!(acked, id);
+                        prop_assert!(given.contains(&number));
+                        left += 1;
+                    }
+                    prop_assert!(arrived.get(left).is_none_or(|(_, n)| !given.contains(n)));
+                    for _ in 0..usize::from(choice) % (left - written + 1) {
+                        inbound.acked();
+                        written += 1;
+                    }
+                }
+                _ => if choice < 64 {
+                    inbound.lost();
+                    inbound.resumed(choice % 2 == 0);
+                    arrived.clear();
+                    (left, written) = (0, 0);
+                },
+            }
+            prop_assert_eq!(inbound.unacknowledged(), arrived.len() - written);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The provider.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::warn;
+use whirlwind_event::{Event, Excerpt, Topic};
+use whirlwind_provider_api::{
+    Handover, Link, Messaging, MessagingCounts, Receipt, Received, SendError,
+};
+
+use crate::connection;
+use crate::limits;
+use crate::shared::Shared;
+use crate::{Config, ConfigError};
+
+/// Messages through one MQTT broker.
+///
+/// It connects by itself and again. Dropped, its connection is cut, as if the process had ended: to end it in good order,
+/// [`close`](Messaging::close) it.
+#[derive(Debug)]
+pub struct Mqtt {
+    shared: Arc<Shared>,
+    connection: JoinHandle<()>,
+}
+
+impl Mqtt {
+    /// Begins to connect, in a task of the current tokio runtime.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration. That a broker is not there is none: see [`link`](Messaging::link).
+    pub fn start(config: Config) -> Result<Arc<Self>, ConfigError> {
+        // The first line is only made to see that it can be.
+        connection::try_to_open(&config)?;
+        let shared = Arc::new(Shared::new(config));
+        let connection = tokio::spawn(connection::run(shared.clone()));
+        Ok(Arc::new(Self { shared, connection }))
+    }
+}
+
+#[async_trait]
+impl Messaging for Mqtt {
+    async fn receive(&self) -> Option<Received> {
+        let shared = &self.shared;
+        loop {
+            let (message, number) = loop {
+                let came = shared.came.notified();
+                {
+                    let mut inbound = shared.inbound();
+                    if inbound.is_closed() {
+                        // For the next who asks.
+                        shared.came.notify_one();
+                        return None;
+                    }
+                    if let Some(taken) = inbound.take() {
+                        break taken;
+                    }
+                }
+                came.await;
+            };
+            let mqtt = message.topic.clone();
+            match shared.config.inward(message) {
+                Ok((topic, event, acknowledge)) => {
+                    return Some(Received {
+                        topic,
+                        event,
+                        receipt: number.map(|number| Receipt::new(shared.clone(), number)),
+                        acknowledge,
+                    });
+                }
+                Err(malformed) => {
+                    let mqtt = Excerpt::of(&mqtt);
+                    warn!(provider = shared.config.name, topic = %mqtt, "a message is no event and is acknowledged: {malformed}");
+                    if shared.inbound().malformed(number) {
+                        shared.work.notify_one();
+                    }
+                }
+            }
+        }
+    }
+
+    fn send(&self, topic: &Topic, event: &Arc<Event>) -> Result<Handover, SendError> {
+        let shared = &self.shared;
+        {
+            let outbox = shared.outbox();
+            if outbox.is_closed() {
+                return Err(SendError::Closed);
+            }
+            if !outbox.has_room() {
+                let waiting = outbox.waiting();
+                return Err(SendError::Full { waiting });
+            }
+        }
+        let messages = shared.config.outward(topic, event)?;
+        if messages.is_empty() {
+            return Err(SendError::Unsendable(format!(
+                "no mapping leads `{topic}` out"
+            )));
+        }
+        let max = shared.packet.load(Ordering::Relaxed);
+        let mut sized = Vec::with_capacity(messages.len());
+        for message in messages {
+            let size = message.size();
+            limits::check(&message, size)?;
+            if size > max {
+                return Err(SendError::TooLarge { size, max });
+            }
+            sized.push((message, size));
+        }
+        let handover = shared.outbox().take(sized)?;
+        shared.work.notify_one();
+        Ok(handover)
+    }
+
+    async fn room(&self) {
+        loop {
+            let room = self.shared.room.notified();
+            {
+                let outbox = self.shared.outbox();
+                if outbox.has_room() || outbox.is_closed() {
+                    return;
+                }
+            }
+            room.await;
+        }
+    }
+
+    fn link(&self) -> watch::Receiver<Link> {
+        self.shared.link.subscribe()
+    }
+
+    fn counts(&self) -> MessagingCounts {
+        let (counts, unacknowledged) = {
+            let inbound = self.shared.inbound();
+            (inbound.counts(), inbound.unacknowledged())
+        };
+        let outbox = self.shared.outbox();
+        MessagingCounts {
+            received: counts.received,
+            duplicates: counts.duplicates,
+            acknowledged: counts.acknowledged,
+            dropped: counts.dropped,
+            malformed: counts.malformed,
+            sent: outbox.sent(),
+            reconnects: self.shared.reconnects.load(Ordering::Relaxed),
+            waiting: outbox.waiting(),
+            unacknowledged,
+        }
+    }
+
+    async fn close(&self) {
+        self.shared.begin_to_close();
+        let mut link = self.shared.link.subscribe();
+        // The sender is ours: it cannot be gone.
+        let _ = link.wait_for(|link| *link == Link::Closed).await;
+    }
+}
+
+impl Drop for Mqtt {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}

@@ -1,0 +1,350 @@
+//! Messages on their way out, from when they are taken until the broker has them.
+//!
+//! ```text
+//! taken -> Waiting -> Handed -> Sent(id) -----------------> Done     QoS 1: PUBACK
+//!                            |          `-> Released(id) -> Done     QoS 2: PUBREC, PUBCOMP
+//!                            `-----------------------------> Done     QoS 0: written
+//! ```
+//!
+//! Those that have begun are the front of one queue. They leave it from the front only, so no more packet ids are in use or were in
+//! use since the oldest of them than the window is wide, and the client library, which counts ids in a circle as wide, never finds
+//! the next one taken: a withheld acknowledgement stops what comes after it, but not the acknowledgements that share the
+//! library's queue of requests.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use whirlwind_provider_api::{Handover, HandoverSender, SendError};
+
+use crate::Message;
+use crate::limits::Limits;
+
+/// The queue. It knows no time and no connection, and waits for nothing.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    entries: VecDeque<Entry>,
+    /// How many of the entries, from the front, do not wait any more.
+    begun: usize,
+    /// How many of those have their packet id.
+    named: usize,
+    /// How many of those were sent again, after a session was resumed.
+    resent: usize,
+    /// Messages that are not done, but for our own.
+    waiting: usize,
+    /// Bytes of those.
+    bytes: usize,
+    max: usize,
+    max_bytes: usize,
+    closed: bool,
+    /// Events that the broker has taken.
+    sent: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    message: Message,
+    size: usize,
+    step: Step,
+    /// Who waits for it; `None` for our own word on how we are.
+    ticket: Option<Arc<Ticket>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Waiting,
+    /// With the client library, which has not said yet under which packet id.
+    Handed,
+    Sent(u16),
+    Released(u16),
+    Done,
+}
+
+/// What the messages of one event share. The last of them to end says how it went.
+#[derive(Debug)]
+struct Ticket {
+    sender: HandoverSender,
+    how: Mutex<Result<(), SendError>>,
+}
+
+impl Ticket {
+    /// Whether the event has ended, and how.
+    fn end(self: Arc<Self>, how: Result<(), SendError>) -> Option<bool> {
+        if how.is_err() {
+            *self.how.lock().unwrap_or_else(PoisonError::into_inner) = how;
+        }
+        let ticket = Arc::into_inner(self)?;
+        let how = ticket
+            .how
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let taken = how.is_ok();
+        ticket.sender.end(how);
+        Some(taken)
+    }
+}
+
+/// What is sent again in a resumed session.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// The message, under the id it had.
+    Publish(u16, Message),
+    /// The broker has recorded it already: it is told that we know.
+    Release(u16),
+}
+
+impl Outbox {
+    /// An empty one. It takes a message as long as less than `max` of them, and less than `max_bytes`, are in it.
+    pub(crate) fn new(max: usize, max_bytes: usize) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            begun: 0,
+            named: 0,
+            resent: 0,
+            waiting: 0,
+            bytes: 0,
+            max,
+            max_bytes,
+            closed: false,
+            sent: 0,
+        }
+    }
+
+    /// Takes the messages of one event, each with its size.
+    pub(crate) fn take(&mut self, messages: Vec<(Message, usize)>) -> Result<Handover, SendError> {
+        if self.closed {
+            return Err(SendError::Closed);
+        }
+        if !self.has_room() {
+            let waiting = self.waiting;
+            return Err(SendError::Full { waiting });
+        }
+        let (sender, handover) = Handover::new();
+        let ticket = Arc::new(Ticket {
+            sender,
+            how: Mutex::new(Ok(())),
+        });
+        for (message, size) in messages {
+            self.waiting += 1;
+            self.bytes += size;
+            self.entries.push_back(Entry {
+                message,
+                size,
+                step: Step::Waiting,
+                ticket: Some(ticket.clone()),
+            });
+        }
+        Ok(handover)
+    }
+
+    /// Whether one more would be taken.
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting < self.max && self.bytes < self.max_bytes
+    }
+
+    /// Puts a message of our own before those that wait. It is not sent again in another session.
+    pub(crate) fn say(&mut self, message: Message, size: usize) {
+        let entry = Entry {
+            message,
+            size,
+            step: Step::Waiting,
+            ticket: None,
+        };
+        self.entries.insert(self.begun, entry);
+    }
+
+    /// The next message to be handed over. What this connection cannot carry ends here.
+    pub(crate) fn next(&mut self, limits: &Limits) -> Option<Message> {
+        while self.begun < limits.window {
+            let entry = self.entries.get_mut(self.begun)?;
+            match limits.fit(&mut entry.message, entry.size) {
+                Ok(()) => {
+                    entry.step = Step::Handed;
+                    self.begun += 1;
+                    return Some(entry.message.clone());
+                }
+                Err(error) => {
+                    let entry = self.entries.remove(self.begun)?;
+                    self.end(entry, Err(error));
+                }
+            }
+        }
+        None
+    }
+
+    /// The client library writes a message under this id; 0 for QoS 0, with which that was all.
+    pub(crate) fn written(&mut self, id: u16) {
+        if self.named == self.begun {
+            return;
+        }
+        let Some(entry) = self.entries.get_mut(self.named) else {
+            return;
+        };
+        self.named += 1;
+        if id == 0 {
+            let index = self.named - 1;
+            self.done(index, Ok(()));
+        } else {
+            entry.step = Step::Sent(id);
+        }
+    }
+
+    /// PUBACK or PUBCOMP. Whether such a message was on its way.
+    pub(crate) fn confirmed(&mut self, id: u16, how: Result<(), SendError>) -> bool {
+        let found = self.find(|step| step == Step::Sent(id) || step == Step::Released(id));
+        if let Some(index) = found {
+            self.done(index, how);
+        }
+        found.is_some()
+    }
+
+    /// PUBREC. Whether such a message was on its way.
+    pub(crate) fn recorded(&mut self, id: u16) -> bool {
+        let found = self.find(|step| step == Step::Sent(id));
+        if let Some(entry) = found.and_then(|index| self.entries.get_mut(index)) {
+            entry.step = Step::Released(id);
+        }
+        found.is_some()
+    }
+
+    /// The connection is gone. What was not written waits again.
+    pub(crate) fn lost(&mut self) {
+        let begun = mem::replace(&mut self.begun, self.named);
+        for entry in self.entries.range_mut(self.named..begun) {
+            entry.step = Step::Waiting;
+        }
+        let named = self.named;
+        let mut index = 0;
+        self.entries.retain(|entry| {
+            index += 1;
+            index <= named || entry.ticket.is_some()
+        });
+    }
+
+    /// There is another connection. Where the session is gone with its ids, all is sent anew.
+    pub(crate) fn resumed(&mut self, present: bool) {
+        self.resent = 0;
+        if present {
+            return;
+        }
+        for entry in self.entries.range_mut(..self.begun) {
+            if entry.step != Step::Done {
+                entry.step = Step::Waiting;
+            }
+        }
+        self.entries
+            .retain(|entry| entry.step != Step::Done && entry.ticket.is_some());
+        (self.begun, self.named) = (0, 0);
+    }
+
+    /// Whether nothing is left of an earlier connection's session.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.begun == 0
+    }
+
+    /// The next to be sent again, at most `window` at a time.
+    pub(crate) fn again(&mut self, window: usize) -> Option<Again> {
+        let unconfirmed = self.entries.range(..self.resent);
+        if unconfirmed.filter(|e| e.step != Step::Done).count() >= window {
+            return None;
+        }
+        while self.resent < self.named {
+            let entry = self.entries.get(self.resent)?;
+            self.resent += 1;
+            match entry.step {
+                Step::Sent(id) => {
+                    let mut message = entry.message.clone();
+                    message.dup = true;
+                    return Some(Again::Publish(id, message));
+                }
+                Step::Released(id) => return Some(Again::Release(id)),
+                Step::Waiting | Step::Handed | Step::Done => {}
+            }
+        }
+        None
+    }
+
+    /// Ends all that are in it with [`SendError::Closed`], and takes no more.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+        self.entries.clear();
+        (self.begun, self.named, self.resent) = (0, 0, 0);
+        (self.waiting, self.bytes) = (0, 0);
+    }
+
+    /// Takes no more, and ends all that have not begun.
+    pub(crate) fn shut(&mut self) {
+        self.closed = true;
+        for entry in self.entries.drain(self.begun..) {
+            if entry.ticket.is_some() {
+                self.waiting -= 1;
+                self.bytes -= entry.size;
+            }
+        }
+    }
+
+    /// Whether nothing is in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether it takes no more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Messages that wait to be sent or to be confirmed.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Whether the broker owes us a word.
+    pub(crate) fn awaits(&self) -> bool {
+        self.named > 0
+    }
+
+    /// Events that the broker has taken.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    fn find(&self, wanted: impl Fn(Step) -> bool) -> Option<usize> {
+        // The broker answers in order: it is the first but after a fault.
+        self.entries
+            .range(..self.named)
+            .position(|entry| wanted(entry.step))
+    }
+
+    /// One that has begun is done; the done ones at the front leave.
+    fn done(&mut self, index: usize, how: Result<(), SendError>) {
+        if let Some(entry) = self.entries.get_mut(index) {
+            let done = Entry {
+                message: Message::default(),
+                size: 0,
+                step: Step::Done,
+                ticket: None,
+            };
+            let entry = mem::replace(entry, done);
+            self.end(entry, how);
+        }
+        while self.begun > 0 && self.entries.front().is_some_and(|e| e.step == Step::Done) {
+            self.entries.pop_front();
+            self.begun -= 1;
+            self.named = self.named.saturating_sub(1);
+            self.resent = self.resent.saturating_sub(1);
+        }
+    }
+
+    fn end(&mut self, entry: Entry, how: Result<(), SendError>) {
+        if let Some(ticket) = entry.ticket {
+            self.waiting -= 1;
+            self.bytes -= entry.size;
+            if ticket.end(how) == Some(true) {
+                self.sent += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
