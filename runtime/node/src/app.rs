@@ -9,10 +9,12 @@
 //! [`App::missing_components`].
 
 mod check;
+mod cron;
 mod defaults;
 mod names;
 mod paths;
 mod secret;
+mod timers;
 mod topics;
 mod tree;
 mod variables;
@@ -29,8 +31,10 @@ use crate::manifest::{
 
 use check::Origin;
 
+pub use cron::{Cron, CronFault};
 pub use paths::{MissingComponent, PathError, under};
 pub use secret::Secret;
+pub use timers::{Timer, When};
 pub use variables::Variables;
 
 /// A whole app, checked.
@@ -50,6 +54,8 @@ pub struct App {
     pub providers: BTreeMap<String, Provider>,
     /// The rules for topics, the most specific filter first.
     pub topics: Vec<TopicRule>,
+    /// The timers by name.
+    pub timers: BTreeMap<String, Timer>,
 }
 
 /// A supervisor and its children.

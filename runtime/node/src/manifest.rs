@@ -30,7 +30,7 @@ pub use sections::{
     ActorSection, AppSection, DefaultsSection, Isolation, KeyValueLinks, LimitsSection,
     LinksSection, MailboxSection, Manifest, Overflow, ProviderKind, ProviderSection, Restart,
     RestartBackoffSection, RetryBackoffSection, RetrySection, Strategy, SupervisorSection,
-    TopicSection,
+    TimerSection, TopicSection,
 };
 pub use units::{ByteSize, TimeSpan};
 

@@ -35,6 +35,7 @@ use crate::app::App;
 use crate::part::{Part, PartKind, PartState, TreeKind, TreeNode};
 use crate::provider::{Provider, State};
 use crate::subscription::Subscription;
+use crate::timer::Timer;
 use crate::{Guarantee, tree};
 
 /// How long a publish through a door waits for room in a full mailbox: two deadlines of a default actor.
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     bus: Arc<Bus>,
     actors: BTreeMap<String, Arc<Actor>>,
     providers: Vec<Arc<Provider>>,
+    timers: Vec<Arc<Timer>>,
     engine: Engine,
     /// Held while the numbers of instances are added up and one of them is set.
     sizes: std::sync::Mutex<()>,
@@ -256,8 +258,14 @@ impl Node {
         let doors = states
             .iter()
             .filter(|((kind, _), _)| *kind == TreeKind::Door)
-            .map(|((_, name), state)| blank(name, PartKind::Door, *state));
+            .map(|((_, name), state)| self.door_part(name, *state));
         providers.chain(actors).chain(doors).collect()
+    }
+
+    fn door_part(&self, name: &str, state: PartState) -> Part {
+        let door = blank(name, PartKind::Door, state);
+        let timer = self.0.timers.iter().find(|timer| timer.name() == name);
+        timer.map_or(door.clone(), |timer| timer.part(door))
     }
 
     /// The supervision tree as it is.

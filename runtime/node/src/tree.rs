@@ -7,7 +7,8 @@
 //! │  └─ ACTOR           a kameo actor
 //! │     └─ ACTOR/0 ...  its instances
 //! └─ doors              one-for-one
-//!    └─ control
+//!    ├─ control
+//!    └─ TIMER ...
 //! ```
 //!
 //! Doors open last and close first, so nothing comes in that nobody can take.

@@ -13,7 +13,7 @@ use super::names::{NAME_HELP, name_fault, name_from};
 use super::variables::{Substitution, Variables};
 use super::{
     Actor, App, Backend, Backoff, Intensity, KeyValueLink, Limits, Mailbox, Provider, Retry,
-    Secret, Supervisor, defaults, paths, tree,
+    Secret, Supervisor, defaults, paths, timers, tree,
 };
 
 /// The longest name of a bucket, in bytes: what every key-value provider takes.
@@ -55,6 +55,7 @@ pub(super) fn app(
     let providers = check.providers();
     let actors = check.actors();
     let topics = check.topics();
+    let timers = check.timers();
     let mut problems = check.problems;
     let app = App {
         name,
@@ -64,6 +65,7 @@ pub(super) fn app(
         actors,
         providers,
         topics,
+        timers,
     };
     for (inner, outer) in paths::shared_folders(&app) {
         let at = At::top("provider");
@@ -77,6 +79,7 @@ pub(super) fn app(
             "give each its own `path`",
         );
     }
+    timers::sizes(&app, source, &mut problems);
     if problems.is_empty() {
         Ok(app)
     } else {
@@ -121,7 +124,7 @@ impl<'c> Check<'c, '_> {
         name.clone()
     }
 
-    fn name(&mut self, name: &str, at: &At<'_>) {
+    pub(super) fn name(&mut self, name: &str, at: &At<'_>) {
         if let Some(fault) = name_fault(name) {
             self.key(at, fault, NAME_HELP);
         }

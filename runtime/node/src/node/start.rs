@@ -31,6 +31,7 @@ use crate::manifest;
 use crate::part::PartKind;
 use crate::provider::Provider;
 use crate::subscription::Subscription;
+use crate::timer::Timer;
 use crate::tree;
 
 /// What a node is started with.
@@ -187,6 +188,8 @@ impl Builder {
                 error,
             })?;
         let actors = actors(&app, &bus, &lifecycle, components);
+        let timers = app.timers.values();
+        let timers = timers.map(|timer| Timer::new(&app.name, timer)).collect();
 
         let node = Node(Arc::new(Inner {
             control: socket.as_ref().map(|socket| socket.path().to_owned()),
@@ -197,6 +200,7 @@ impl Builder {
             bus,
             actors,
             providers,
+            timers,
             engine,
             sizes: std::sync::Mutex::default(),
             tree: SetOnce::new(),
@@ -219,10 +223,12 @@ impl Node {
         lifecycle: Lifecycle,
     ) -> Result<(), StartError> {
         let inner = &self.0;
-        let doors = socket
+        let mut doors: Vec<_> = socket
             .map(|socket| control::door(socket, Arc::downgrade(inner)))
             .into_iter()
             .collect();
+        let timers = inner.timers.iter();
+        doors.extend(timers.map(|timer| timer.child(Arc::downgrade(inner))));
         let spec = tree::spec(&inner.app.root, &inner.actors, &inner.providers, doors);
         let started = Arc::new(AtomicBool::new(false));
         let reports = TreeReports::new(&inner.app, lifecycle);
