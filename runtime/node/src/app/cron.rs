@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds, Year};
 
 use crate::manifest::quoted;
@@ -24,7 +25,7 @@ pub struct Cron {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CronFault {
     /// It does not have five fields.
-    #[error("has {0} fields, not five")]
+    #[error("must have five fields, not {0}")]
     Fields(usize),
     /// It is longer than anybody needs.
     #[error("is longer than {LONGEST} bytes")]
@@ -46,6 +47,11 @@ impl Cron {
         if text.len() > LONGEST {
             return Err(CronFault::TooLong);
         }
+        // Checked here, as the parser's words show what it read.
+        if text.contains(|c: char| !c.is_ascii_graphic() && c != ' ') {
+            let words = "a field has letters, digits and `*,-/`";
+            return Err(CronFault::Field(words.to_owned()));
+        }
         let fields = text.split_whitespace().count();
         if fields != 5 {
             return Err(CronFault::Fields(fields));
@@ -54,10 +60,9 @@ impl Cron {
             .seconds(Seconds::Disallowed)
             .year(Year::Disallowed)
             .build();
-        let pattern = parser.parse(text).map_err(|error| {
-            let words = error.to_string();
-            CronFault::Field(words.trim_end_matches('.').to_owned())
-        })?;
+        let pattern = parser
+            .parse(text)
+            .map_err(|error| CronFault::Field(words(error)))?;
         let cron = Self {
             text: text.to_owned(),
             pattern: Box::new(pattern),
@@ -71,6 +76,16 @@ impl Cron {
     /// The first of its times after `time`; none where the calendar ends.
     pub fn after(&self, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.pattern.find_next_occurrence(&time, false).ok()
+    }
+}
+
+/// What the parser says, without the names of its own kinds of errors.
+fn words(error: CronError) -> String {
+    match error {
+        CronError::InvalidPattern(words)
+        | CronError::IllegalCharacters(words)
+        | CronError::ComponentError(words) => words.trim_end_matches('.').to_owned(),
+        other => other.to_string(),
     }
 }
 
@@ -179,6 +194,8 @@ mod tests {
             "* 24 * * *",
             "a * * * *",
             "*/0 * * * *",
+            "\u{1b} * * * *",
+            "٣ * * * *",
             "5-1 * * * *",
         ] {
             let fault = Cron::parse(text);

@@ -189,8 +189,8 @@ pub(super) fn sizes(app: &App, source: &Source<'_>, problems: &mut Problems) {
             let table = At::top("timer");
             let at = table.key(&timer.name);
             let message = format!(
-                "an event with this data may have {} bytes, and `{}` takes {}",
-                size,
+                "an event with this data may have {}, and `{}` takes {}",
+                ByteSize(size),
                 timer.topic,
                 ByteSize(max)
             );
