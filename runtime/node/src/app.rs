@@ -12,16 +12,20 @@ mod check;
 mod defaults;
 mod names;
 mod paths;
+mod providers;
 mod secret;
 mod topics;
 mod tree;
 mod variables;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{self, Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use whirlwind_event::{Topic, TopicFilter};
+use whirlwind_provider_mqtt::Config;
 
 use crate::manifest::{
     self, Isolation, Manifest, ManifestError, Overflow, Restart, Source, Strategy,
@@ -194,6 +198,39 @@ pub enum Backend {
         /// Its folder, relative to the data directory and without `..`; open it with [`under`].
         path: PathBuf,
     },
+    /// Messages through an MQTT broker.
+    Mqtt(Mqtt),
+    /// An MQTT broker in the node.
+    MqttBroker(MqttBroker),
+}
+
+/// The settings of an MQTT provider.
+#[derive(Debug, Clone)]
+pub struct Mqtt {
+    /// What the client is started with.
+    pub config: Arc<Config>,
+    /// How much may wait to go out.
+    pub outbox: Mailbox,
+}
+
+impl PartialEq for Mqtt {
+    /// Whether the two were made by the same check: what a client is started with cannot be compared.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.config, &other.config) && self.outbox == other.outbox
+    }
+}
+
+impl Eq for Mqtt {}
+
+/// The settings of an MQTT broker in the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MqttBroker {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Whether other machines may reach it.
+    pub allow_remote: bool,
+    /// Bytes of the largest packet.
+    pub max_packet: usize,
 }
 
 /// What a manifest says of the topics that a filter matches.
