@@ -289,6 +289,24 @@ impl App {
         check::app(&source, origin, variables)
     }
 
+    /// The same with an MQTT broker in the node, for development, under a name that no provider has.
+    #[must_use]
+    pub fn with_broker(mut self, listen: SocketAddr) -> Self {
+        let numbered = (2..).map(|number| format!("mqtt-broker-{number}"));
+        let mut names = std::iter::once("mqtt-broker".to_owned()).chain(numbered);
+        let name = names.find(|name| !self.providers.contains_key(name));
+        if let Some(name) = name {
+            let settings = MqttBroker {
+                listen,
+                allow_remote: false,
+                max_packet: whirlwind_provider_mqtt_broker::Config::default().max_packet,
+            };
+            let kind = Backend::MqttBroker(settings);
+            self.providers.insert(name.clone(), Provider { name, kind });
+        }
+        self
+    }
+
     /// The largest event that may be published on a topic, in bytes: what the most specific rule that has a size says.
     pub fn max_event(&self, topic: &Topic) -> u64 {
         let sizes = self.rules(topic).find_map(|rule| rule.max_event);

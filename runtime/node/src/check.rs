@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::Guarantee;
-use crate::app::App;
+use crate::app::{App, Backend};
 use crate::node::{StartError, components, data_dir};
+use crate::provider::Providers;
 
 /// What an app is, as far as it can be known without starting it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,13 +50,10 @@ pub async fn check(app: &App, data_dir: Option<&Path>) -> Result<Check, StartErr
     let data_dir = data_dir::make(app, data_dir)?;
     let engine = components::engine(app, &data_dir)?;
     let lifecycle = crate::lifecycle::Lifecycle::unheard();
-    let providers: Vec<_> = app
-        .providers
-        .values()
-        .map(|provider| crate::provider::Provider::new(provider, &data_dir, &lifecycle))
-        .collect();
+    let bus = crate::node::start::bus(app);
+    let providers = Providers::of(app, &data_dir, &bus, &lifecycle);
     let quiet: Arc<dyn Fn(crate::Progress) + Send + Sync> = Arc::new(|_| {});
-    let components = components::load(app, &engine, &providers, &quiet)
+    let components = components::load(app, &engine, &providers.stores, &quiet)
         .await
         .map_err(StartError::Components)?;
     components::room(app, &engine, &components)?;
@@ -98,7 +96,10 @@ fn warnings(app: &App) -> Vec<String> {
             ));
         }
     }
-    for provider in app.providers.keys() {
+    for (provider, about) in &app.providers {
+        if !matches!(about.kind, Backend::Memory | Backend::Sled { .. }) {
+            continue;
+        }
         let mut links = app
             .actors
             .values()

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::manifest::{
     ActorSection, At, ByteSize, DefaultsSection, KeyValueLinks, LimitsSection, MailboxSection,
-    Manifest, ManifestError, Problems, ProviderKind, RetrySection, Source, SupervisorSection, TimeSpan, quoted,
+    Manifest, ManifestError, Problems, ProviderKind, RetrySection, Source, SupervisorSection,
+    TimeSpan, quoted,
 };
 
 use super::names::{NAME_HELP, name_fault, name_from};

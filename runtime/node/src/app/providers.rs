@@ -57,13 +57,8 @@ impl Check<'_, '_> {
         if let Some(size) = section.max_packet
             && !(LEAST_PACKET..=MOST_PACKET).contains(&size)
         {
-            let message =
-                format!("`max_packet` must lie between {LEAST_PACKET} and {MOST_PACKET}");
-            self.value(
-                &at.key("max_packet"),
-                message,
-                "the default is \"1088KiB\"",
-            );
+            let message = format!("`max_packet` must lie between {LEAST_PACKET} and {MOST_PACKET}");
+            self.value(&at.key("max_packet"), message, "the default is \"1088KiB\"");
             return None;
         }
         match section.kind {
@@ -125,7 +120,10 @@ impl Check<'_, '_> {
                 continue;
             }
             let kind = section.kind.as_str();
-            let owners: Vec<_> = kinds.iter().map(|kind| format!("`{}`", kind.as_str())).collect();
+            let owners: Vec<_> = kinds
+                .iter()
+                .map(|kind| format!("`{}`", kind.as_str()))
+                .collect();
             let help = match (section.kind, key) {
                 (Memory, "path") => "take it out, or keep the data with type = \"sled\"".to_owned(),
                 _ => format!("take it out; it belongs to type {}", owners.join(" and ")),
@@ -341,7 +339,8 @@ impl Check<'_, '_> {
     }
 
     fn mapping<T>(&mut self, made: Result<T, MappingError>, at: &At<'_>) -> Option<T> {
-        made.map_err(|error| self.fault(at, &error.to_string())).ok()
+        made.map_err(|error| self.fault(at, &error.to_string()))
+            .ok()
     }
 
     fn qos(&mut self, level: Option<u8>, at: &At<'_>) -> Qos {
@@ -379,7 +378,11 @@ impl Check<'_, '_> {
                     Ok(text) => Some(mqtt::Secret::new(text.trim_end_matches(['\r', '\n']))),
                     Err(error) => {
                         let message = format!("{} cannot be read: {error}", path.display());
-                        self.value(&at, message, "a file that holds the password and nothing else");
+                        self.value(
+                            &at,
+                            message,
+                            "a file that holds the password and nothing else",
+                        );
                         None
                     }
                 }
