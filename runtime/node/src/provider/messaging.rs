@@ -188,9 +188,12 @@ impl MessagingProvider {
         match link {
             Link::Up => {
                 *was_up = true;
-                tracing::info!(provider = self.name, "connected");
+                tracing::debug!(provider = self.name, "connected");
                 self.lifecycle.provider_up(&self.name, None);
             }
+            // It has only just begun.
+            Link::Down { attempts: 0, .. } if !*was_up => {}
+            // News once: each attempt is like the first.
             Link::Down { reason, attempts } if attempts <= 1 || *was_up => {
                 *was_up = false;
                 tracing::warn!(provider = self.name, "down: {reason}");
