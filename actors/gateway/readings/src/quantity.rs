@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Something that a device can say: a member of the JSON object that
 /// Zigbee2MQTT publishes for it.
@@ -31,7 +31,7 @@ pub enum Kind {
 }
 
 /// A value of a quantity. In JSON it is the number or the boolean itself.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub enum Value {
     /// Of a [`Kind::Number`].
@@ -163,6 +163,19 @@ fn thousandths(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
+impl Serialize for Value {
+    /// A whole number goes out as devices write it: 87 and not 87.0.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match *self {
+            Self::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+                serializer.serialize_i64(number as i64)
+            }
+            Self::Number(number) => serializer.serialize_f64(number),
+            Self::Flag(flag) => serializer.serialize_bool(flag),
+        }
+    }
+}
+
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -204,6 +217,19 @@ mod tests {
     fn availability_is_no_member_of_a_reading() {
         assert_eq!(Quantity::of_member("available"), None);
         assert_eq!(Quantity::named("available"), Some(AVAILABLE));
+    }
+
+    #[test]
+    fn a_value_is_written_as_devices_write_it() {
+        for (value, text) in [
+            (Value::Number(87.0), "87"),
+            (Value::Number(-0.0), "0"),
+            (Value::Number(21.35), "21.35"),
+            (Value::Flag(true), "true"),
+        ] {
+            assert_eq!(serde_json::to_string(&value).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Value>(text).unwrap(), value);
+        }
     }
 
     proptest! {

@@ -209,7 +209,7 @@ mod tests {
                 ),
                 (
                     "alarms",
-                    r#"{"device":"cellar","alarm":"temperature_max","state":"raised","quantity":"temperature","value":88.7,"threshold":86.0,"unit":"F"}"#
+                    r#"{"device":"cellar","alarm":"temperature_max","state":"raised","quantity":"temperature","value":88.7,"threshold":86,"unit":"F"}"#
                 ),
             ]
         );
@@ -242,7 +242,7 @@ mod tests {
             texts(&second.write),
             [(
                 "values/cellar",
-                r#"{"battery":{"value":90.0,"unit":"%"},"contact":{"value":false},"temperature":{"value":88.7,"unit":"F"}}"#
+                r#"{"battery":{"value":90,"unit":"%"},"contact":{"value":false},"temperature":{"value":88.7,"unit":"F"}}"#
             )]
         );
         assert_eq!(second.publish.len(), 1);

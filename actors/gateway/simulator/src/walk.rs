@@ -90,7 +90,7 @@ impl Walk {
                 }
                 self.door.battery = drained(self.door.battery);
                 let said = json!({
-                    "battery": self.door.battery.round(),
+                    "battery": self.door.battery.round() as i64,
                     "contact": self.door.closed,
                     "linkquality": linkquality,
                 });
@@ -126,7 +126,7 @@ impl Climate {
         self.humidity = self.humidity.clamp(0.0, 100.0);
         self.battery = drained(self.battery);
         json!({
-            "battery": self.battery.round(),
+            "battery": self.battery.round() as i64,
             "humidity": hundredths(self.humidity),
             "linkquality": linkquality,
             "temperature": hundredths(self.temperature),
