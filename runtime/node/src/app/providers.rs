@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use whirlwind_provider_api::Acknowledge;
 use whirlwind_provider_mqtt::{
-    self as mqtt, Config, InMapping, MappingError, OutMapping, Qos, StateTopic, Tls, Version, Will,
-    circles,
+    self as mqtt, Config, ConfigError, InMapping, MappingError, OutMapping, Qos, StateTopic, Tls,
+    Version, Will, circles,
 };
 
 use crate::manifest::{
@@ -186,6 +186,16 @@ impl Check<'_, '_> {
         if section.tls != Default::default() {
             let at = at.key("tls");
             let tls = &section.tls;
+            let half = match (&tls.cert, &tls.key) {
+                (Some(_), None) => Some(("cert", "key")),
+                (None, Some(_)) => Some(("key", "cert")),
+                _ => None,
+            };
+            if let Some((has, lacks)) = half {
+                let message = format!("there is a `{has}` and no `{lacks}`");
+                let help = "a client's certificate needs both";
+                self.value(&at.key(has), message, help);
+            }
             config.tls = Some(Tls {
                 ca: self.file(tls.ca.as_deref(), &at.key("ca")),
                 cert: self.file(tls.cert.as_deref(), &at.key("cert")),
@@ -219,9 +229,13 @@ impl Check<'_, '_> {
         if self.found() > before {
             return None;
         }
-        // What the client's options check, at the key that it is about.
         if let Err(error) = config.check() {
-            self.fault(at, &error.to_string());
+            match &error {
+                ConfigError::Setting { setting, .. } => {
+                    self.fault(&at.key(setting), &error.to_string());
+                }
+                _ => self.fault(at, &error.to_string()),
+            }
             return None;
         }
         Some(Mqtt {
@@ -377,7 +391,7 @@ impl Check<'_, '_> {
                 match std::fs::read_to_string(&path) {
                     Ok(text) => Some(mqtt::Secret::new(text.trim_end_matches(['\r', '\n']))),
                     Err(error) => {
-                        let message = format!("{} cannot be read: {error}", path.display());
+                        let message = format!("the file cannot be read: {error}");
                         self.value(
                             &at,
                             message,
