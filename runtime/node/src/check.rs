@@ -74,7 +74,7 @@ pub async fn check(app: &App, data_dir: Option<&Path>) -> Result<Check, StartErr
                 })
                 .collect(),
             guarantee: guarantee.to_string(),
-            why: guarantee.why().to_owned(),
+            why: guarantee.why(actor, app),
         })
     });
     Ok(Check {
