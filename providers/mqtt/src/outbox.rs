@@ -181,6 +181,8 @@ impl Outbox {
             return;
         };
         self.named += 1;
+        // Nothing new is handed over before all that is sent again is confirmed.
+        self.resent = self.named;
         if id == 0 {
             let index = self.named - 1;
             self.done(index, Ok(()));

@@ -68,8 +68,8 @@ impl End {
 
 /// One connection, or the attempt at one.
 pub(crate) enum Line {
-    V5(v5::Line),
-    V4(v4::Line),
+    V5(Box<v5::Line>),
+    V4(Box<v4::Line>),
 }
 
 /// Where requests for the line are left. Nothing here waits.
@@ -91,11 +91,11 @@ pub(crate) fn open(
     match config.version {
         Version::V5 => {
             let (line, client) = v5::open(config, requests, every_release)?;
-            Ok((Line::V5(line), Requests::V5(client)))
+            Ok((Line::V5(Box::new(line)), Requests::V5(client)))
         }
         Version::V4 => {
             let (line, client) = v4::open(config, requests, every_release)?;
-            Ok((Line::V4(line), Requests::V4(client)))
+            Ok((Line::V4(Box::new(line)), Requests::V4(client)))
         }
     }
 }

@@ -20,7 +20,7 @@ pub struct Inbox {
     pub(crate) shared: Arc<Shared>,
     slots: Arc<Mutex<HashMap<usize, Slot>>>,
     /// What workers left that do not come again.
-    left: Arc<Left>,
+    pub(crate) left: Arc<Left>,
 }
 
 /// What a worker's place at the inbox holds while nobody, or somebody, reads.
@@ -41,9 +41,9 @@ pub(crate) struct InHand {
 /// first: a queue cannot push to its front. A task that is aborted in mid-call therefore loses nothing and raises no attempt.
 /// Where no next lease of that slot will come ([`Inbox::workers`]), the leases of the others read it before the queue.
 pub struct Lease {
-    inbox: Inbox,
+    pub(crate) inbox: Inbox,
     worker: usize,
-    in_hand: Option<InHand>,
+    pub(crate) in_hand: Option<InHand>,
 }
 
 /// An event that waits for the next reader of its slot.
@@ -318,6 +318,6 @@ impl fmt::Debug for Lease {
     }
 }
 
-fn count(counter: &AtomicU64) {
+pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -10,6 +10,7 @@
 //! | [`envelope`](Envelope) | what lies in a mailbox |
 //! | [`mailbox`](Mailbox) | the sending end, [`Capacity`], [`Overflow`] |
 //! | [`inbox`](Inbox) | the receiving end and the [`Lease`] of one incarnation |
+//! | [`entrusted`](Entrusted) | events that a worker has in hand beside the one it reads |
 //! | `left` | what workers left that do not come again |
 //! | [`settlement`](Settlement) | the counted acknowledgement token of a door |
 //! | [`dead_letters`](DeadLetters) | events that could not be handled, with their cause |
@@ -24,6 +25,7 @@
 mod bus;
 mod dead_letters;
 mod departure;
+mod entrusted;
 mod envelope;
 mod inbox;
 mod left;
@@ -39,6 +41,7 @@ pub use dead_letters::{
     DeadLetter, DeadLetterCounts, DeadLetterLimits, DeadLetters, Reason, UnknownReason,
 };
 pub use departure::Emptied;
+pub use entrusted::Entrusted;
 pub use envelope::Envelope;
 pub use inbox::{Inbox, Lease, LeftInHand, SlotTaken};
 pub use mailbox::{Capacity, Mailbox, MailboxFull, MailboxSpec, Overflow, Stats};

@@ -437,3 +437,53 @@ fn a_full_box_of_dead_letters_pushes_the_oldest_out_and_counts_it() {
     assert!(letters.get(2).is_none());
     assert_eq!(letters.len(), 1);
 }
+
+#[tokio::test]
+async fn a_worker_may_have_several_events_in_hand_and_ends_each_when_it_can() {
+    let bus = bus();
+    let (_mailbox, inbox) = subscriber(&bus, "a", 8, Overflow::Reject);
+    let (share, settled) = Settlement::new();
+    bus.publish(envelope("a", "1").holding(Some(share)));
+    bus.publish(envelope("a", "2"));
+    bus.publish(envelope("a", "3"));
+    let mut lease = inbox.lease(0).unwrap();
+    let mut in_hand = Vec::new();
+    for id in ["1", "2", "3"] {
+        assert_eq!(lease.next().await.event.id(), id);
+        in_hand.push(lease.entrust().unwrap());
+        assert!(lease.entrust().is_none());
+    }
+    assert_eq!((inbox.stats().depth, bus.unfinished()), (0, 3));
+    in_hand
+        .pop()
+        .unwrap()
+        .dead_letter(&bus, Reason::Rejected, "refused".to_owned());
+    in_hand.remove(0).handled();
+    assert_eq!(settled.await, Verdict::Settled);
+    assert_eq!(bus.unfinished(), 1);
+    assert_eq!(inbox.stats().handled, 1);
+    assert_eq!(bus.dead_letters().list()[0].event.id(), "3");
+}
+
+#[tokio::test]
+async fn what_was_entrusted_and_not_ended_is_read_again_first_and_in_order() {
+    let bus = bus();
+    let (_mailbox, inbox) = subscriber(&bus, "a", 8, Overflow::Reject);
+    for id in ["1", "2", "3"] {
+        bus.publish(envelope("a", id));
+    }
+    let mut lease = inbox.lease(0).unwrap();
+    lease.next().await;
+    let first = lease.entrust();
+    lease.next().await;
+    let second = lease.entrust();
+    drop(first);
+    drop(second);
+    drop(lease);
+    let mut lease = inbox.lease(0).unwrap();
+    for id in ["1", "2", "3"] {
+        assert_eq!(lease.next().await.attempt, 1);
+        assert_eq!(handle_next(&mut lease).await, id);
+    }
+    assert_eq!(bus.unfinished(), 0);
+}

@@ -112,6 +112,9 @@ pub(crate) struct Up {
     /// Runs the build command of each actor first
     #[arg(long)]
     pub(crate) build: bool,
+    /// Starts an MQTT broker for development beside the app, on loopback, unless MQTT_URL names another; MQTT_URL is its address then
+    #[arg(long)]
+    pub(crate) broker: bool,
     /// Publishes this once all is up; may be given several times
     #[arg(long = "pub", value_name = "TOPIC=DATA", value_parser = publication)]
     pub(crate) publish: Vec<Publication>,

@@ -18,7 +18,7 @@ const VARIABLES: [&str; 2] = ["WHIRLWIND_LOG", "RUST_LOG"];
 /// The level where no variable says another, and libraries whose ordinary work is no news of ours. What a variable names counts
 /// instead.
 const ORDINARY: &str = "info,kameo=warn,wasmtime=warn,wasmtime_wasi=warn,wasmtime_cache=warn,wasmtime_internal_cache=warn,\
-                     cranelift_codegen=warn,sled=warn,hyper=warn";
+                     cranelift_codegen=warn,sled=warn,hyper=warn,mqtt5=warn,rumqttc=warn";
 
 /// Begins to log.
 pub(crate) fn init(progress: &Progress) -> Result<(), Failure> {

@@ -16,6 +16,8 @@ mod sub;
 mod tree;
 mod up;
 
+use std::collections::BTreeMap;
+
 use std::time::Duration;
 
 use whirlwind::{App, StartError, Variables};
@@ -51,6 +53,11 @@ pub(crate) async fn run(args: Args, progress: &Progress) -> Ended {
 /// The app that a command line names, its variables put in.
 fn app(at: &AppAt) -> Result<App, Failure> {
     let given = at.variables()?;
+    app_with(at, given)
+}
+
+/// The same with these variables, before those of the environment.
+fn app_with(at: &AppAt, given: BTreeMap<String, String>) -> Result<App, Failure> {
     let variables = given
         .into_iter()
         .fold(Variables::from_environment(), |all, (name, value)| {

@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         "counters".to_owned(),
         ProviderSection {
             kind: ProviderKind::Memory,
-            path: None,
+            ..ProviderSection::default()
         },
     );
     // Paths in the manifest are meant from this folder.

@@ -13,6 +13,7 @@ mod cron;
 mod defaults;
 mod names;
 mod paths;
+mod providers;
 mod secret;
 mod timers;
 mod topics;
@@ -20,10 +21,13 @@ mod tree;
 mod variables;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{self, Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use whirlwind_event::{Topic, TopicFilter};
+use whirlwind_provider_mqtt::Config;
 
 use crate::manifest::{
     self, Isolation, Manifest, ManifestError, Overflow, Restart, Source, Strategy,
@@ -200,6 +204,39 @@ pub enum Backend {
         /// Its folder, relative to the data directory and without `..`; open it with [`under`].
         path: PathBuf,
     },
+    /// Messages through an MQTT broker.
+    Mqtt(Mqtt),
+    /// An MQTT broker in the node.
+    MqttBroker(MqttBroker),
+}
+
+/// The settings of an MQTT provider.
+#[derive(Debug, Clone)]
+pub struct Mqtt {
+    /// What the client is started with.
+    pub config: Arc<Config>,
+    /// How much may wait to go out.
+    pub outbox: Mailbox,
+}
+
+impl PartialEq for Mqtt {
+    /// Whether the two were made by the same check: what a client is started with cannot be compared.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.config, &other.config) && self.outbox == other.outbox
+    }
+}
+
+impl Eq for Mqtt {}
+
+/// The settings of an MQTT broker in the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MqttBroker {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Whether other machines may reach it.
+    pub allow_remote: bool,
+    /// Bytes of the largest packet.
+    pub max_packet: usize,
 }
 
 /// What a manifest says of the topics that a filter matches.
@@ -256,6 +293,24 @@ impl App {
             folder: path::absolute(folder).unwrap_or_else(|_| folder.to_owned()),
         };
         check::app(&source, origin, variables)
+    }
+
+    /// The same with an MQTT broker in the node, for development, under a name that no provider has.
+    #[must_use]
+    pub fn with_broker(mut self, listen: SocketAddr) -> Self {
+        let numbered = (2..).map(|number| format!("mqtt-broker-{number}"));
+        let mut names = std::iter::once("mqtt-broker".to_owned()).chain(numbered);
+        let name = names.find(|name| !self.providers.contains_key(name));
+        if let Some(name) = name {
+            let settings = MqttBroker {
+                listen,
+                allow_remote: false,
+                max_packet: whirlwind_provider_mqtt_broker::Config::default().max_packet,
+            };
+            let kind = Backend::MqttBroker(settings);
+            self.providers.insert(name.clone(), Provider { name, kind });
+        }
+        self
     }
 
     /// The largest event that may be published on a topic, in bytes: what the most specific rule that has a size says.

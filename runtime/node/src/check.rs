@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::Guarantee;
-use crate::app::App;
+use crate::app::{App, Backend};
 use crate::node::{StartError, components, data_dir};
+use crate::provider::Providers;
 
 /// What an app is, as far as it can be known without starting it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -62,13 +63,10 @@ pub async fn check(app: &App, data_dir: Option<&Path>) -> Result<Check, StartErr
     let data_dir = data_dir::make(app, data_dir)?;
     let engine = components::engine(app, &data_dir)?;
     let lifecycle = crate::lifecycle::Lifecycle::unheard();
-    let providers: Vec<_> = app
-        .providers
-        .values()
-        .map(|provider| crate::provider::Provider::new(provider, &data_dir, &lifecycle))
-        .collect();
+    let bus = crate::node::start::bus(app);
+    let providers = Providers::of(app, &data_dir, &bus, &lifecycle);
     let quiet: Arc<dyn Fn(crate::Progress) + Send + Sync> = Arc::new(|_| {});
-    let components = components::load(app, &engine, &providers, &quiet)
+    let components = components::load(app, &engine, &providers.stores, &quiet)
         .await
         .map_err(StartError::Components)?;
     components::room(app, &engine, &components)?;
@@ -89,7 +87,7 @@ pub async fn check(app: &App, data_dir: Option<&Path>) -> Result<Check, StartErr
                 })
                 .collect(),
             guarantee: guarantee.to_string(),
-            why: guarantee.why().to_owned(),
+            why: guarantee.why(actor, app),
         })
     });
     let timers = app.timers.values().map(|timer| CheckedTimer {
@@ -117,7 +115,10 @@ fn warnings(app: &App) -> Vec<String> {
             ));
         }
     }
-    for provider in app.providers.keys() {
+    for (provider, about) in &app.providers {
+        if !matches!(about.kind, Backend::Memory | Backend::Sled { .. }) {
+            continue;
+        }
         let mut links = app
             .actors
             .values()
@@ -127,10 +128,18 @@ fn warnings(app: &App) -> Vec<String> {
         }
     }
     for timer in app.timers.values() {
-        let mut filters = app.actors.values().flat_map(|actor| &actor.subscribe);
+        let actors = app.actors.values().flat_map(|actor| &actor.subscribe);
+        let out = app
+            .providers
+            .values()
+            .filter_map(|provider| match &provider.kind {
+                Backend::Mqtt(settings) => Some(settings.config.mappings.outward()),
+                _ => None,
+            });
+        let mut filters = actors.chain(out.flatten().map(|out| out.filter()));
         if !filters.any(|filter| filter.matches(&timer.topic)) {
             warnings.push(format!(
-                "timer `{}` publishes on `{}`, which no actor subscribes to",
+                "timer `{}` publishes on `{}`, which no actor subscribes to and no provider sends out",
                 timer.name, timer.topic
             ));
         }

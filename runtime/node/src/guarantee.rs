@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use crate::app;
+use whirlwind_event::TopicFilter;
+use whirlwind_provider_api::Acknowledge;
+use whirlwind_provider_mqtt::{InMapping, Qos};
+
+use crate::app::{self, App, Backend};
 use crate::manifest::Overflow;
 
 /// A promise, and why it is no more and no less.
@@ -32,21 +36,124 @@ impl Guarantee {
         }
     }
 
-    /// Why, in a sentence.
-    pub fn why(self) -> &'static str {
-        match self {
-            Self::AtMostOnce => {
-                "its mailbox drops events when it is full; those are counted, and events in mailboxes are lost when the process is killed"
+    /// Why, in a sentence, for `actor` of `app`.
+    pub fn why(self, actor: &app::Actor, app: &App) -> String {
+        let begins = match self {
+            Self::AtMostOnce => "its mailbox drops events when it is full; those are counted",
+            Self::AtLeastOnce => "failed attempts are repeated, then kept as dead letters",
+        };
+        let acknowledged = acknowledged(actor, app);
+        match (self, acknowledged.as_slice()) {
+            (_, []) => {
+                format!("{begins}, and events in mailboxes are lost when the process is killed")
             }
-            Self::AtLeastOnce => {
-                "failed attempts are repeated, then kept as dead letters; events in mailboxes are lost when the process is killed"
-            }
+            (Self::AtMostOnce, _) => format!("{begins}, and acknowledged as if they were handled"),
+            (Self::AtLeastOnce, providers) => format!(
+                "{begins}; what comes from {} is acknowledged there after it has come to its end, so a killed process loses none of it; other events in mailboxes are lost then",
+                providers.join(" and ")
+            ),
         }
     }
+}
+
+/// The providers from which `actor` gets messages that are acknowledged after they have come to their end.
+fn acknowledged<'a>(actor: &app::Actor, app: &'a App) -> Vec<&'a str> {
+    let hears = |mapping: &InMapping| {
+        let later = mapping.qos != Qos::AtMostOnce && mapping.acknowledge == Acknowledge::Tree;
+        let topics = filter_of(mapping.target());
+        later
+            && topics.is_some_and(|topics| actor.subscribe.iter().any(|own| own.overlaps(&topics)))
+    };
+    let providers = app.providers.values().filter_map(|provider| {
+        let Backend::Mqtt(settings) = &provider.kind else {
+            return None;
+        };
+        let mut inward = settings.config.mappings.inward().iter();
+        inward.any(hears).then_some(provider.name.as_str())
+    });
+    providers.collect()
+}
+
+/// The topics that a target such as `sensors/$1/raw` may become, or more.
+fn filter_of(target: &str) -> Option<TopicFilter> {
+    let mut levels = Vec::new();
+    for level in target.split('/') {
+        if level.contains("$#") {
+            levels.push("#");
+            break;
+        }
+        levels.push(if level.contains('$') { "+" } else { level });
+    }
+    TopicFilter::parse(&levels.join("/")).ok()
 }
 
 impl fmt::Display for Guarantee {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::Variables;
+    use crate::manifest::Manifest;
+
+    #[test]
+    fn a_target_becomes_the_filter_of_its_topics() {
+        let table = [
+            ("sensors/$1/raw", "sensors/+/raw"),
+            ("weather/$#", "weather/#"),
+            ("a/x$1y/$2", "a/+/+"),
+            ("plain/topic", "plain/topic"),
+        ];
+        for (target, filter) in table {
+            assert_eq!(
+                filter_of(target),
+                TopicFilter::parse(filter).ok(),
+                "{target}"
+            );
+        }
+    }
+
+    #[test]
+    fn why_says_what_a_killed_process_loses_of_what_came_by_mqtt() {
+        let manifest: Manifest = r#"
+            manifest = 1
+            [actor.early]
+            component = "a.wasm"
+            subscribe = ["early/#"]
+            [actor.late]
+            component = "a.wasm"
+            subscribe = ["late/#"]
+            [actor.lossy]
+            component = "a.wasm"
+            subscribe = ["late/#"]
+            mailbox   = { overflow = "drop-oldest" }
+            [provider.broker]
+            type = "mqtt"
+            url  = "mqtt://localhost"
+            in   = [
+                { mqtt = "early/#", topic = "early/$#", ack = "accepted" },
+                { mqtt = "late/+",  topic = "late/$1" },
+                { mqtt = "never",   topic = "early/never", qos = 0 },
+            ]
+        "#
+        .parse()
+        .unwrap();
+        let folder = std::path::Path::new("/srv/house");
+        let app = App::from_manifest(&manifest, folder, &Variables::none()).unwrap();
+        let why = |name: &str| {
+            let actor = &app.actors[name];
+            Guarantee::of(actor).why(actor, &app)
+        };
+        let from = "what comes from broker is acknowledged there after";
+        assert!(why("late").contains(from), "{}", why("late"));
+        assert!(!why("early").contains(from), "{}", why("early"));
+        assert!(
+            why("lossy").contains("acknowledged as if"),
+            "{}",
+            why("lossy")
+        );
     }
 }

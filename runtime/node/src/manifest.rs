@@ -27,10 +27,11 @@ pub use error::{ManifestError, Place, Problem};
 pub use file::{FILE_NAME, MAX_MANIFEST, locate};
 pub use schema::json_schema;
 pub use sections::{
-    ActorSection, AppSection, DefaultsSection, Isolation, KeyValueLinks, LimitsSection,
-    LinksSection, MailboxSection, Manifest, Overflow, ProviderKind, ProviderSection, Restart,
-    RestartBackoffSection, RetryBackoffSection, RetrySection, Strategy, SupervisorSection,
-    TimerSection, TopicSection,
+    Ack, ActorSection, AppSection, DefaultsSection, Format, InSection, Isolation, KeyValueLinks,
+    LimitsSection, LinksSection, MailboxSection, Manifest, Mode, OutSection, Overflow,
+    ProviderKind, ProviderSection, Restart, RestartBackoffSection, RetryBackoffSection,
+    RetrySection, StateSection, Strategy, SupervisorSection, TimerSection, TlsSection,
+    TopicSection, WillSection,
 };
 pub use units::{ByteSize, TimeSpan};
 

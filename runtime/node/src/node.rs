@@ -33,7 +33,7 @@ use whirlwind_supervision::{ExitReason, SupervisorRef};
 use crate::actor::Actor;
 use crate::app::App;
 use crate::part::{Part, PartKind, PartState, TreeKind, TreeNode};
-use crate::provider::{Provider, State};
+use crate::provider::{MessagingProvider, Providers, ingress};
 use crate::subscription::Subscription;
 use crate::timer::Timer;
 use crate::{Guarantee, tree};
@@ -52,7 +52,7 @@ pub(crate) struct Inner {
     app: App,
     bus: Arc<Bus>,
     actors: BTreeMap<String, Arc<Actor>>,
-    providers: Vec<Arc<Provider>>,
+    providers: Providers,
     timers: Vec<Arc<Timer>>,
     engine: Engine,
     /// Held while the numbers of instances are added up and one of them is set.
@@ -227,8 +227,8 @@ impl Node {
     /// # Errors
     /// None if the app has no provider of this name; an error inside if it is down.
     pub fn store(&self, provider: &str) -> Option<Result<Arc<dyn KeyValue>, KeyValueError>> {
-        let mut providers = self.0.providers.iter();
-        providers
+        let mut stores = self.0.providers.stores.iter();
+        stores
             .find(|known| known.name == provider)
             .map(|known| known.store())
     }
@@ -251,21 +251,15 @@ impl Node {
             None if departed::has_left(name, &states, &above) => PartState::Stopped,
             None => PartState::Restarting,
         };
-        let providers = self.0.providers.iter();
-        let providers = providers.map(|provider| provider_part(provider));
+        let providers = self.0.app.providers.keys();
+        let providers = providers.filter_map(|name| provider_part(name, &self.0.providers));
         let actors = self.0.actors.values();
         let actors = actors.map(|actor| actor_part(actor, state(actor.name())));
         let doors = states
             .iter()
             .filter(|((kind, _), _)| *kind == TreeKind::Door)
-            .map(|((_, name), state)| self.door_part(name, *state));
+            .map(|((_, name), state)| door_part(name, *state, &self.0));
         providers.chain(actors).chain(doors).collect()
-    }
-
-    fn door_part(&self, name: &str, state: PartState) -> Part {
-        let door = blank(name, PartKind::Door, state);
-        let timer = self.0.timers.iter().find(|timer| timer.name() == name);
-        timer.map_or(door.clone(), |timer| timer.part(door))
     }
 
     /// The supervision tree as it is.
@@ -372,14 +366,63 @@ fn blank(name: &str, kind: PartKind, state: PartState) -> Part {
     }
 }
 
-fn provider_part(provider: &Provider) -> Part {
-    let state = match &*provider.state() {
-        State::Up(_) => PartState::Running,
-        State::Down(_) => PartState::Down,
+fn provider_part(name: &str, providers: &Providers) -> Option<Part> {
+    let (state, detail) = match providers.state(name)? {
+        Ok(detail) => (PartState::Running, detail),
+        Err(reason) => (PartState::Down, Some(reason)),
     };
+    Some(Part {
+        detail,
+        ..blank(name, PartKind::Provider, state)
+    })
+}
+
+/// A door: of a provider of messages or a timer, with what went through it, or another.
+fn door_part(name: &str, state: PartState, of: &Inner) -> Part {
+    let part = blank(name, PartKind::Door, state);
+    if let Some(timer) = of.timers.iter().find(|timer| timer.name() == name) {
+        return timer.part(part);
+    }
+    for provider in &of.providers.messaging {
+        if ingress::name(provider) == name {
+            return inward(provider, part);
+        }
+        if let Some(outbox) = &provider.outbox
+            && **outbox.name() == *name
+        {
+            let stats = outbox.stats();
+            return Part {
+                mailbox: Some(stats.depth),
+                handled: Some(stats.handled),
+                failed: Some(stats.failed),
+                dead: Some(stats.dead),
+                dropped: Some(stats.dropped),
+                ..part
+            };
+        }
+    }
+    part
+}
+
+fn inward(provider: &MessagingProvider, part: Part) -> Part {
+    let Some(counts) = provider.counts() else {
+        return part;
+    };
+    let many = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
+    let words: Vec<_> = [
+        many(counts.unacknowledged as u64, "not acknowledged yet"),
+        many(counts.duplicates, "came again"),
+        many(counts.malformed, "were no events"),
+        many(counts.reconnects, "reconnects"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     Part {
-        detail: provider.notice(),
-        ..blank(&provider.name, PartKind::Provider, state)
+        handled: Some(counts.received),
+        dropped: Some(counts.dropped),
+        detail: (!words.is_empty()).then(|| words.join(", ")),
+        ..part
     }
 }
 

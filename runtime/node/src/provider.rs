@@ -3,15 +3,22 @@
 //! A provider is down until it is open, and an app runs without those that are down: a link to one answers an error, and
 //! whoever does not need it notices nothing. Opening is tried again until it works.
 
+mod broker;
+pub(crate) mod egress;
+pub(crate) mod ingress;
 mod link;
+mod messaging;
 
+pub(crate) use broker::BrokerProvider;
 pub(crate) use link::LinkedBucket;
+pub(crate) use messaging::MessagingProvider;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use whirlwind_bus::Bus;
 use whirlwind_provider_api::{Error, KeyValue, MemoryKeyValue};
 use whirlwind_provider_sled::SledKeyValue;
 use whirlwind_supervision::{ChildSpec, ExitReason, Shutdown, Stop};
@@ -26,16 +33,82 @@ const REOPEN: (Duration, Duration) = (Duration::from_millis(500), Duration::from
 /// How long a store may take to write what it holds when the node stops: ten times the slowest close seen on a busy disk.
 const CLOSE: Duration = Duration::from_secs(10);
 
-/// A provider, up or down.
+/// The providers of an app, of each kind by name.
+#[derive(Debug, Default)]
+pub(crate) struct Providers {
+    pub(crate) brokers: Vec<Arc<BrokerProvider>>,
+    pub(crate) stores: Vec<Arc<Provider>>,
+    pub(crate) messaging: Vec<Arc<MessagingProvider>>,
+}
+
+impl Providers {
+    /// All of `app`. What goes out has its mailboxes at `bus` from here on.
+    pub(crate) fn of(app: &app::App, data_dir: &Path, bus: &Bus, lifecycle: &Lifecycle) -> Self {
+        let mut providers = Self::default();
+        for app::Provider { name, kind } in app.providers.values() {
+            let store = match kind {
+                Backend::Memory => Store::Memory,
+                Backend::Sled { path } => Store::Sled { path: path.clone() },
+                Backend::Mqtt(settings) => {
+                    let provider = MessagingProvider::new(name, settings, bus, lifecycle);
+                    providers.messaging.push(provider);
+                    continue;
+                }
+                Backend::MqttBroker(settings) => {
+                    let provider = BrokerProvider::new(name, settings, lifecycle);
+                    providers.brokers.push(provider);
+                    continue;
+                }
+            };
+            let provider = Provider::new(name, store, data_dir, lifecycle);
+            providers.stores.push(provider);
+        }
+        providers
+    }
+
+    /// Their children of the tree: first what others connect to.
+    pub(crate) fn children(&self) -> Vec<ChildSpec> {
+        let brokers = self.brokers.iter().map(|broker| broker.child());
+        let stores = self.stores.iter().map(|store| store.child());
+        let messaging = self.messaging.iter().map(|provider| provider.child());
+        brokers.chain(stores).chain(messaging).collect()
+    }
+
+    /// How the provider of this name is: up, with what there is to say, or down, with why.
+    pub(crate) fn state(&self, name: &str) -> Option<Result<Option<String>, String>> {
+        let broker = self.brokers.iter().find(|known| known.name == name);
+        if let Some(broker) = broker {
+            return Some(broker.state().map(Some));
+        }
+        let store = self.stores.iter().find(|known| known.name == name);
+        if let Some(store) = store {
+            return Some(match &*store.state() {
+                State::Up(_) => Ok(store.notice()),
+                State::Down(reason) => Err(reason.clone()),
+            });
+        }
+        let messaging = self.messaging.iter().find(|known| known.name == name)?;
+        Some(messaging.link().map(|()| None))
+    }
+}
+
+/// A key-value provider, up or down.
 #[derive(Debug)]
 pub(crate) struct Provider {
     pub(crate) name: String,
-    backend: Backend,
+    store: Store,
     data_dir: PathBuf,
     state: ArcSwap<State>,
     /// What a person should know although it is up: a damaged store that was set aside.
     notice: Mutex<Option<String>>,
     lifecycle: Lifecycle,
+}
+
+/// What a key-value provider opens.
+#[derive(Debug)]
+enum Store {
+    Memory,
+    Sled { path: PathBuf },
 }
 
 #[derive(Clone, Debug)]
@@ -46,14 +119,10 @@ pub(crate) enum State {
 }
 
 impl Provider {
-    pub(crate) fn new(
-        provider: &app::Provider,
-        data_dir: &Path,
-        lifecycle: &Lifecycle,
-    ) -> Arc<Self> {
+    fn new(name: &str, store: Store, data_dir: &Path, lifecycle: &Lifecycle) -> Arc<Self> {
         Arc::new(Self {
-            name: provider.name.clone(),
-            backend: provider.kind.clone(),
+            name: name.to_owned(),
+            store,
             data_dir: data_dir.to_owned(),
             state: ArcSwap::from_pointee(State::Down("not open yet".to_owned())),
             notice: Mutex::new(None),
@@ -136,9 +205,9 @@ impl Provider {
     }
 
     async fn try_open(&self) -> Result<Arc<dyn KeyValue>, String> {
-        let path = match &self.backend {
-            Backend::Memory => return Ok(Arc::new(MemoryKeyValue::new())),
-            Backend::Sled { path } => {
+        let path = match &self.store {
+            Store::Memory => return Ok(Arc::new(MemoryKeyValue::new())),
+            Store::Sled { path } => {
                 app::under(&self.data_dir, path).map_err(|error| error.to_string())?
             }
         };

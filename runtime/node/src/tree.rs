@@ -3,10 +3,13 @@
 //! ```text
 //! node                  rest-for-one; gives up with its first child that does
 //! ├─ providers          one-for-one
+//! ├─ egress             one-for-one; there where anything goes out
+//! │  └─ PROVIDER/out
 //! ├─ root               as [supervisor.root] says; one-for-one where there is none
 //! │  └─ ACTOR           a kameo actor
 //! │     └─ ACTOR/0 ...  its instances
 //! └─ doors              one-for-one
+//!    ├─ PROVIDER/in ...
 //!    ├─ control
 //!    └─ TIMER ...
 //! ```
@@ -24,35 +27,36 @@ use crate::actor::{Actor, ComponentActor};
 use crate::app::{self, Child};
 use crate::manifest;
 use crate::part::{PartState, TreeKind, TreeNode};
-use crate::provider::Provider;
 
 /// The name of the part that `[supervisor.root]` describes; the manifest cannot take the others, as they are not in it.
 pub(crate) const ROOT: &str = "root";
 pub(crate) const PROVIDERS: &str = "providers";
 pub(crate) const DOORS: &str = "doors";
+pub(crate) const EGRESS: &str = "egress";
 pub(crate) const NODE: &str = "node";
 
 /// The spec of a node's whole tree.
 pub(crate) fn spec(
     root: &app::Supervisor,
     actors: &BTreeMap<String, Arc<Actor>>,
-    providers: &[Arc<Provider>],
+    providers: Vec<ChildSpec>,
+    egress: Vec<ChildSpec>,
     doors: Vec<ChildSpec>,
 ) -> SupervisorSpec {
-    let mut provider_spec = SupervisorSpec::new(PROVIDERS, Strategy::OneForOne);
-    for provider in providers {
-        provider_spec = provider_spec.child(provider.child());
-    }
-    let mut door_spec = SupervisorSpec::new(DOORS, Strategy::OneForOne);
-    for door in doors {
-        door_spec = door_spec.child(door);
-    }
-    SupervisorSpec::new(NODE, Strategy::RestForOne)
-        // Each part has its own patience. When one gives up, so does the node.
+    let flat = |name, children: Vec<ChildSpec>| {
+        let spec = SupervisorSpec::new(name, Strategy::OneForOne);
+        let spec = children.into_iter().fold(spec, SupervisorSpec::child);
+        ChildSpec::supervisor(name, spec)
+    };
+    // Each part has its own patience. When one gives up, so does the node.
+    let mut spec = SupervisorSpec::new(NODE, Strategy::RestForOne)
         .intensity(0, whirlwind_supervision::Intensity::default().within)
-        .child(ChildSpec::supervisor(PROVIDERS, provider_spec))
-        .child(ChildSpec::supervisor(ROOT, part(root, actors)))
-        .child(ChildSpec::supervisor(DOORS, door_spec))
+        .child(flat(PROVIDERS, providers));
+    if !egress.is_empty() {
+        spec = spec.child(flat(EGRESS, egress));
+    }
+    spec.child(ChildSpec::supervisor(ROOT, part(root, actors)))
+        .child(flat(DOORS, doors))
 }
 
 /// A supervisor of the manifest, and all below it.
@@ -140,7 +144,7 @@ pub(crate) fn backoff(backoff: app::Backoff) -> Backoff {
 pub(crate) fn node(status: Status) -> TreeNode {
     draw(status, TreeKind::Supervisor, |child| match child {
         PROVIDERS => TreeKind::Provider,
-        DOORS => TreeKind::Door,
+        DOORS | EGRESS => TreeKind::Door,
         _ => TreeKind::Actor,
     })
 }

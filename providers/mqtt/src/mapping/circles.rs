@@ -107,20 +107,26 @@ fn of_template(template: &Template) -> Vec<Step<'_>> {
     // The level in the making: what it begins with, whether a place is in it, what follows that.
     let (mut head, mut open, mut tail) = ("", false, "");
     let mut many = false;
-    let mut push = |head: &mut &_, open: &mut bool, tail: &mut &_, many: &mut bool| {
+    fn push<'a>(
+        steps: &mut Vec<Step<'a>>,
+        head: &mut &'a str,
+        open: &mut bool,
+        tail: &mut &'a str,
+        many: &mut bool,
+    ) {
         steps.push(match (*many, *open) {
             (true, _) => Step::Many,
-            (false, true) => Step::One(*head, *tail),
-            (false, false) => Step::Name(*head),
+            (false, true) => Step::One(head, tail),
+            (false, false) => Step::Name(head),
         });
         (*head, *open, *tail, *many) = ("", false, "", false);
-    };
+    }
     for piece in template.pieces() {
         match piece {
             Piece::Text(text) => {
                 for (index, part) in text.split('/').enumerate() {
                     if index > 0 {
-                        push(&mut head, &mut open, &mut tail, &mut many);
+                        push(&mut steps, &mut head, &mut open, &mut tail, &mut many);
                     }
                     if open {
                         tail = part;
@@ -133,7 +139,7 @@ fn of_template(template: &Template) -> Vec<Step<'_>> {
             Piece::Rest => many = true,
         }
     }
-    push(&mut head, &mut open, &mut tail, &mut many);
+    push(&mut steps, &mut head, &mut open, &mut tail, &mut many);
     steps
 }
 

@@ -1,6 +1,7 @@
 //! `up`: a node in the foreground.
 
 mod banner;
+mod broker;
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -26,7 +27,10 @@ use crate::show::{Format, Printer};
 const CHUNK: usize = 256;
 
 pub(crate) async fn run(global: &Global, up: Up, progress: &Progress) -> Ended {
-    let app = app(&up.app)?;
+    let app = match up.broker {
+        true => broker::app(&up.app)?,
+        false => app(&up.app)?,
+    };
     let mut signals = Signals::new()?;
     let begun = Instant::now();
     let (node, subscriptions) = tokio::select! {

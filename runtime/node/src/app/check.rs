@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use crate::manifest::{
     ActorSection, At, ByteSize, DefaultsSection, KeyValueLinks, LimitsSection, MailboxSection,
-    Manifest, ManifestError, Problems, ProviderKind, ProviderSection, RetrySection, Source,
-    SupervisorSection, TimeSpan, quoted,
+    Manifest, ManifestError, Problems, ProviderKind, RetrySection, Source, SupervisorSection,
+    TimeSpan, quoted,
 };
 
 use super::names::{NAME_HELP, name_fault, name_from};
 use super::variables::{Substitution, Variables};
 use super::{
-    Actor, App, Backend, Backoff, Intensity, KeyValueLink, Limits, Mailbox, Provider, Retry,
-    Secret, Supervisor, defaults, paths, timers, tree,
+    Actor, App, Backoff, Intensity, KeyValueLink, Limits, Mailbox, Retry, Secret, Supervisor,
+    defaults, paths, timers, tree,
 };
 
 /// The longest name of a bucket, in bytes: what every key-value provider takes.
@@ -52,7 +52,7 @@ pub(super) fn app(
     );
     check.supervisors();
     let root = tree::build(&manifest, source, &mut check.problems);
-    let providers = check.providers();
+    let providers = check.providers(&name);
     let actors = check.actors();
     let topics = check.topics();
     let timers = check.timers();
@@ -91,9 +91,9 @@ pub(super) fn app(
 pub(super) struct Check<'c, 't> {
     pub(super) manifest: &'c Manifest,
     source: &'c Source<'t>,
-    folder: &'c Path,
+    pub(super) folder: &'c Path,
     problems: Problems,
-    substitution: Substitution<'c>,
+    pub(super) substitution: Substitution<'c>,
 }
 
 impl<'c> Check<'c, '_> {
@@ -105,6 +105,11 @@ impl<'c> Check<'c, '_> {
         help: impl Into<String>,
     ) {
         self.problems.push(self.source.value(at), message, help);
+    }
+
+    /// How many problems there are so far.
+    pub(super) fn found(&self) -> usize {
+        self.problems.len()
     }
 
     /// The fault of a key, or of a table by its header.
@@ -159,7 +164,7 @@ impl<'c> Check<'c, '_> {
         }
     }
 
-    fn not_zero(&mut self, span: Option<TimeSpan>, at: &At<'_>) {
+    pub(super) fn not_zero(&mut self, span: Option<TimeSpan>, at: &At<'_>) {
         if span.is_some_and(|span| span.0.is_zero()) {
             let message = format!("`{}` must not be zero", at.describe());
             self.value(at, message, "name a time, or leave it out for the default");
@@ -167,7 +172,7 @@ impl<'c> Check<'c, '_> {
     }
 
     /// `min` must not be longer than `max`; the fault stands where one of them is written.
-    fn in_order(
+    pub(super) fn in_order(
         &mut self,
         min: (Option<TimeSpan>, TimeSpan),
         max: (Option<TimeSpan>, TimeSpan),
@@ -215,47 +220,6 @@ impl<'c> Check<'c, '_> {
                 "nothing stands above the root that could restart it",
                 help,
             );
-        }
-    }
-
-    fn providers(&mut self) -> BTreeMap<String, Provider> {
-        let table = At::top("provider");
-        let sections = self.manifest.provider.iter();
-        sections
-            .map(|(name, section)| {
-                let at = table.key(name);
-                self.name(name, &at);
-                let kind = self.backend(name, section, &at);
-                (
-                    name.clone(),
-                    Provider {
-                        name: name.clone(),
-                        kind,
-                    },
-                )
-            })
-            .collect()
-    }
-
-    fn backend(&mut self, name: &str, section: &ProviderSection, at: &At<'_>) -> Backend {
-        let path = at.key("path");
-        match (section.kind, &section.path) {
-            (ProviderKind::Memory, None) => Backend::Memory,
-            (ProviderKind::Memory, Some(_)) => {
-                let help = "take it out, or keep the data with type = \"sled\"";
-                self.key(&path, "a provider of type `memory` has no `path`", help);
-                Backend::Memory
-            }
-            (ProviderKind::Sled, None) => Backend::Sled {
-                path: PathBuf::from(name),
-            },
-            (ProviderKind::Sled, Some(text)) => match paths::provider_path(text) {
-                Ok(path) => Backend::Sled { path },
-                Err((message, help)) => {
-                    self.value(&path, message, help);
-                    Backend::Memory
-                }
-            },
         }
     }
 
@@ -397,6 +361,12 @@ impl<'c> Check<'c, '_> {
                 self.problems.hint(provider, names, "providers")
             };
             self.value(at, message, help);
+        } else if let Some(section) = manifest.provider.get(provider)
+            && !matches!(section.kind, ProviderKind::Memory | ProviderKind::Sled)
+        {
+            let message = format!("the provider {} has no buckets", quoted(provider));
+            let help = "name one of type `memory` or `sled`; messages need no link, what goes in and out stands with the provider";
+            self.value(at, message, help);
         } else if bucket.is_empty() {
             self.value(
                 at,
@@ -477,7 +447,7 @@ impl<'c> Check<'c, '_> {
     }
 }
 
-fn mailbox(own: &MailboxSection, given: &MailboxSection) -> Mailbox {
+pub(super) fn mailbox(own: &MailboxSection, given: &MailboxSection) -> Mailbox {
     let capacity = own
         .capacity
         .or(given.capacity)

@@ -161,7 +161,7 @@ pub(super) fn shared_folders(app: &App) -> Vec<(&str, &str)> {
         .values()
         .filter_map(|provider| match &provider.kind {
             Backend::Sled { path } => Some((path.as_path(), provider.name.as_str())),
-            Backend::Memory => None,
+            Backend::Memory | Backend::Mqtt(_) | Backend::MqttBroker(_) => None,
         })
         .collect();
     // What lies in a folder is sorted right behind it.

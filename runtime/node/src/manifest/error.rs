@@ -258,6 +258,10 @@ impl Problems {
         hint::hint(name, known, all)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.found.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }

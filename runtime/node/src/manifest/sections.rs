@@ -2,12 +2,19 @@
 //!
 //! The doc comments here are the descriptions in the generated JSON Schema, which editors show.
 
+mod provider;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::units::{ByteSize, TimeSpan};
+
+pub use provider::{
+    Ack, Format, InSection, Mode, OutSection, ProviderKind, ProviderSection, StateSection,
+    TlsSection, WillSection,
+};
 
 /// The manifest of a Whirlwind app, `whirlwind.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -269,18 +276,6 @@ pub struct TopicSection {
     pub dead_letter: Option<String>,
 }
 
-/// `[provider.NAME]`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ProviderSection {
-    /// What it is: `memory` or `sled`.
-    #[serde(rename = "type")]
-    pub kind: ProviderKind,
-    /// Its folder under the data directory; by default its name. Not for `memory`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-}
-
 /// `[timer.NAME]`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -354,16 +349,6 @@ pub enum Isolation {
     Resident,
     /// A fresh instance for each event.
     PerMessage,
-}
-
-/// The kinds of providers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProviderKind {
-    /// Key-value in memory: gone with the process.
-    Memory,
-    /// Key-value in a sled database: survives the process.
-    Sled,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -249,9 +249,9 @@ impl<'w, 't> Walk<'w, 't> {
     fn has_variable(&mut self, text: &str, span: Option<Range<usize>>, at: At<'_>) -> bool {
         let secret = at.depth() == 4 && matches!(at.parent_name(), Some("config" | "env"));
         let command = at.depth() == 3 && at.name() == Some("build");
-        let found = text.contains("${") && !secret && !command;
+        let found = text.contains("${") && !secret && !command && !names_a_peer(at);
         if found {
-            let help = "variables are put into the values of `config` and `env` only: all else is shown in lists and logs";
+            let help = "variables are put into the values of `config` and `env`, and into what a provider connects with: all else is shown in lists and logs";
             self.problems
                 .push(span, "`${..}` has no meaning here", help);
         }
@@ -424,4 +424,18 @@ fn table_name(at: Option<&At<'_>>) -> String {
         || "the manifest".to_owned(),
         |at| format!("[{}]", at.dotted()),
     )
+}
+
+/// Whether it is of what a provider connects with: where, as whom, and what it trusts.
+fn names_a_peer(at: At<'_>) -> bool {
+    const OWN: [&str; 5] = ["url", "client_id", "username", "password", "password_file"];
+    const TLS: [&str; 3] = ["ca", "cert", "key"];
+    let is_one_of = |names: &[&str]| at.name().is_some_and(|name| names.contains(&name));
+    match at.depth() {
+        3 => at.top_name() == Some("provider") && is_one_of(&OWN),
+        4 => {
+            at.top_name() == Some("provider") && at.parent_name() == Some("tls") && is_one_of(&TLS)
+        }
+        _ => false,
+    }
 }

@@ -71,6 +71,14 @@ impl<'a> At<'a> {
         }
     }
 
+    /// The table at the top that it lies in.
+    pub(super) fn top_name(&self) -> Option<&'a str> {
+        match self.parent {
+            None => self.name(),
+            Some(parent) => parent.top_name(),
+        }
+    }
+
     pub(super) fn parent_name(&self) -> Option<&'a str> {
         self.parent.and_then(At::name)
     }

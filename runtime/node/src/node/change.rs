@@ -242,7 +242,7 @@ impl Node {
         let loading = components::load_one(
             &inner.app,
             &inner.engine,
-            &inner.providers,
+            &inner.providers.stores,
             &actor.spec,
             file.clone(),
         );

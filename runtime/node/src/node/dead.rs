@@ -95,8 +95,11 @@ impl Node {
         // The file takes them all; the box is bounded for the node's memory, which is about to go.
         box_of.lift_bounds();
         let mut emptied = Emptied::default();
-        for actor in inner.actors.values() {
-            emptied += inner.bus.empty(&actor.inbox, Reason::NodeEnded);
+        let outboxes = inner.providers.messaging.iter();
+        let outboxes = outboxes.filter_map(|provider| provider.outbox.as_ref());
+        let inboxes = inner.actors.values().map(|actor| &actor.inbox);
+        for inbox in inboxes.chain(outboxes) {
+            emptied += inner.bus.empty(inbox, Reason::NodeEnded);
         }
         let letters = box_of.list();
         let mut left = LeftBehind {

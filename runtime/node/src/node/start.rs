@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use tokio::sync::{Notify, SetOnce, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -29,7 +29,7 @@ use crate::dead::file;
 use crate::lifecycle::{Lifecycle, TreeReports};
 use crate::manifest;
 use crate::part::PartKind;
-use crate::provider::Provider;
+use crate::provider::{Providers, egress, ingress};
 use crate::subscription::Subscription;
 use crate::timer::Timer;
 use crate::tree;
@@ -171,13 +171,9 @@ impl Builder {
             true => Some(Socket::claim(&data_dir.join(control::SOCKET))?),
             false => None,
         };
-        let providers: Vec<_> = app
-            .providers
-            .values()
-            .map(|provider| Provider::new(provider, &data_dir, &lifecycle))
-            .collect();
+        let providers = Providers::of(&app, &data_dir, &bus, &lifecycle);
         let engine = components::engine(&app, &data_dir)?;
-        let components = components::load(&app, &engine, &providers, &progress)
+        let components = components::load(&app, &engine, &providers.stores, &progress)
             .await
             .map_err(StartError::Components)?;
         components::room(&app, &engine, &components)?;
@@ -223,13 +219,20 @@ impl Node {
         lifecycle: Lifecycle,
     ) -> Result<(), StartError> {
         let inner = &self.0;
-        let mut doors: Vec<_> = socket
-            .map(|socket| control::door(socket, Arc::downgrade(inner)))
-            .into_iter()
-            .collect();
+        let (node, providers) = (Arc::downgrade(inner), &inner.providers);
+        let messaging = || providers.messaging.iter();
+        let egress = messaging().filter_map(|provider| egress::child(provider, &inner.bus));
+        let doors = messaging().filter_map(|provider| ingress::door(provider, &node));
+        let doors = doors.chain(socket.map(|socket| control::door(socket, Weak::clone(&node))));
         let timers = inner.timers.iter();
-        doors.extend(timers.map(|timer| timer.child(Arc::downgrade(inner))));
-        let spec = tree::spec(&inner.app.root, &inner.actors, &inner.providers, doors);
+        let doors = doors.chain(timers.map(|timer| timer.child(Weak::clone(&node))));
+        let spec = tree::spec(
+            &inner.app.root,
+            &inner.actors,
+            providers.children(),
+            egress.collect(),
+            doors.collect(),
+        );
         let started = Arc::new(AtomicBool::new(false));
         let reports = TreeReports::new(&inner.app, lifecycle);
         let reporter = Reporter::new({
@@ -264,6 +267,10 @@ impl Node {
 }
 
 impl Inner {
+    pub(crate) fn bus(&self) -> &Arc<Bus> {
+        &self.bus
+    }
+
     pub(crate) fn node(self: Arc<Self>) -> Node {
         Node(self)
     }
@@ -276,10 +283,11 @@ impl Inner {
         let name = &*report.child;
         let (kind, detail) = match &*report.supervisor {
             tree::PROVIDERS => {
-                let provider = self.providers.iter().find(|known| known.name == name)?;
-                (PartKind::Provider, provider.notice())
+                let state = self.providers.state(name)?;
+                let detail = state.unwrap_or_else(Some);
+                (PartKind::Provider, detail)
             }
-            tree::DOORS => (PartKind::Door, None),
+            tree::DOORS | tree::EGRESS => (PartKind::Door, None),
             _ if self.actors.contains_key(name) => (PartKind::Actor, None),
             _ => return None,
         };
@@ -291,7 +299,7 @@ impl Inner {
     }
 }
 
-fn bus(app: &App) -> Arc<Bus> {
+pub(crate) fn bus(app: &App) -> Arc<Bus> {
     let rules = app.topics.iter().map(|rule| {
         let of = TopicRule {
             max_event: rule
@@ -352,17 +360,23 @@ fn inbox(bus: &Bus, spec: &app::Actor) -> Inbox {
             events: spec.mailbox.capacity,
             bytes: usize::try_from(spec.mailbox.bytes).unwrap_or(usize::MAX),
         },
-        overflow: match spec.mailbox.overflow {
-            manifest::Overflow::Reject => Overflow::Reject,
-            manifest::Overflow::DropOldest => Overflow::DropOldest,
-            manifest::Overflow::DropNewest => Overflow::DropNewest,
-            manifest::Overflow::DeadLetter => Overflow::DeadLetter,
-        },
+        overflow: spec.mailbox.overflow.into(),
     });
     for filter in &spec.subscribe {
         bus.subscribe(filter, &mailbox);
     }
     inbox
+}
+
+impl From<manifest::Overflow> for Overflow {
+    fn from(overflow: manifest::Overflow) -> Self {
+        match overflow {
+            manifest::Overflow::Reject => Self::Reject,
+            manifest::Overflow::DropOldest => Self::DropOldest,
+            manifest::Overflow::DropNewest => Self::DropNewest,
+            manifest::Overflow::DeadLetter => Self::DeadLetter,
+        }
+    }
 }
 
 impl fmt::Debug for Builder {

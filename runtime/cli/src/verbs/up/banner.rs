@@ -21,7 +21,7 @@ pub(super) fn first(app: &App) -> String {
     format!("{}{from}", printable(&app.name).bold())
 }
 
-/// Says that a part is up. Doors are left out: the one there is, the control socket, is named with its path at the end.
+/// Says that a part is up. Doors are left out: the control socket is named with its path at the end, those of a provider go with it.
 pub(super) fn part(app: &App, kind: PartKind, name: &str, detail: Option<&str>) -> Option<String> {
     let mut words = match kind {
         PartKind::Provider => app
@@ -30,6 +30,10 @@ pub(super) fn part(app: &App, kind: PartKind, name: &str, detail: Option<&str>) 
             .map(|provider| match &provider.kind {
                 Backend::Memory => "memory".to_owned(),
                 Backend::Sled { path } => format!("sled in {}", path.display()),
+                Backend::Mqtt(settings) => {
+                    format!("mqtt  {}", printable(&settings.config.url.to_string()))
+                }
+                Backend::MqttBroker(_) => "mqtt broker".to_owned(),
             }),
         PartKind::Actor => app.actors.get(name).map(|actor| match actor.instances {
             1 => "1 instance".to_owned(),
@@ -62,6 +66,20 @@ pub(super) fn last(node: &Node, took: Duration) -> Vec<String> {
                 .or_default()
                 .1
                 .push(&actor.name);
+        }
+    }
+    for provider in app.providers.values() {
+        let Backend::Mqtt(settings) = &provider.kind else {
+            continue;
+        };
+        let mappings = &settings.config.mappings;
+        for mapping in mappings.inward() {
+            let ends = topics.entry(mapping.target()).or_default();
+            ends.1.push(&provider.name);
+        }
+        for mapping in mappings.outward() {
+            let ends = topics.entry(mapping.filter().as_str()).or_default();
+            ends.0.push(&provider.name);
         }
     }
     let mut lines = Vec::new();
