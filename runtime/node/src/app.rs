@@ -9,11 +9,13 @@
 //! [`App::missing_components`].
 
 mod check;
+mod cron;
 mod defaults;
 mod names;
 mod paths;
 mod providers;
 mod secret;
+mod timers;
 mod topics;
 mod tree;
 mod variables;
@@ -33,8 +35,10 @@ use crate::manifest::{
 
 use check::Origin;
 
+pub use cron::{Cron, CronFault};
 pub use paths::{MissingComponent, PathError, under};
 pub use secret::Secret;
+pub use timers::{Timer, When};
 pub use variables::Variables;
 
 /// A whole app, checked.
@@ -54,6 +58,8 @@ pub struct App {
     pub providers: BTreeMap<String, Provider>,
     /// The rules for topics, the most specific filter first.
     pub topics: Vec<TopicRule>,
+    /// The timers by name.
+    pub timers: BTreeMap<String, Timer>,
 }
 
 /// A supervisor and its children.

@@ -15,6 +15,8 @@ use crate::provider::Providers;
 pub struct Check {
     /// Its actors.
     pub actors: Vec<CheckedActor>,
+    /// Its timers.
+    pub timers: Vec<CheckedTimer>,
     /// How many instances they have together.
     pub instances: usize,
     /// How many plain instances this machine has room for.
@@ -40,6 +42,17 @@ pub struct CheckedActor {
     pub guarantee: String,
     /// Why.
     pub why: String,
+}
+
+/// A timer that would start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckedTimer {
+    /// Its name.
+    pub name: String,
+    /// When it publishes, in words.
+    pub when: String,
+    /// Where.
+    pub topic: String,
 }
 
 /// Compiles and links every component of `app` as a start would. `data_dir` keeps the compiled code, so that the start is faster.
@@ -77,15 +90,21 @@ pub async fn check(app: &App, data_dir: Option<&Path>) -> Result<Check, StartErr
             why: guarantee.why(actor, app),
         })
     });
+    let timers = app.timers.values().map(|timer| CheckedTimer {
+        name: timer.name.clone(),
+        when: timer.when.to_string(),
+        topic: timer.topic.to_string(),
+    });
     Ok(Check {
         actors: actors.collect(),
+        timers: timers.collect(),
         instances: instances.fold(0, usize::saturating_add),
         room: engine.capacity(),
         warnings: warnings(app),
     })
 }
 
-/// Actors that hear nothing, and providers nobody uses.
+/// Actors that hear nothing, providers nobody uses, and timers nobody hears.
 fn warnings(app: &App) -> Vec<String> {
     let mut warnings = Vec::new();
     for actor in app.actors.values() {
@@ -106,6 +125,15 @@ fn warnings(app: &App) -> Vec<String> {
             .flat_map(|actor| actor.keyvalue.values());
         if !links.any(|link| link.provider == *provider) {
             warnings.push(format!("provider `{provider}` is linked to no actor"));
+        }
+    }
+    for timer in app.timers.values() {
+        let mut filters = app.actors.values().flat_map(|actor| &actor.subscribe);
+        if !filters.any(|filter| filter.matches(&timer.topic)) {
+            warnings.push(format!(
+                "timer `{}` publishes on `{}`, which no actor subscribes to",
+                timer.name, timer.topic
+            ));
         }
     }
     warnings

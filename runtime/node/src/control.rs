@@ -24,7 +24,7 @@ use crate::node::{Inner, Node};
 use answer::{Fault, json, lines};
 
 /// The door's name in the tree.
-const NAME: &str = "control";
+pub(crate) const NAME: &str = "control";
 
 /// The largest body: a value or an event of this size, far above what a topic or a bucket takes, so that their own errors come first.
 const MAX_BODY: usize = 64 * 1024 * 1024;

@@ -34,7 +34,8 @@
 //! | `tree` | the supervision tree: providers, actors, doors |
 //! | `actor` | a component as an actor: its worker loop, its outbox |
 //! | `provider` | key-value stores, up or down, and the links to them |
-//! | [`control`] | the control API on a unix socket: the one door of this crate |
+//! | [`control`] | the control API on a unix socket: the door to the outside |
+//! | `timer` | the doors that publish by the clock |
 //! | [`dead`] | dead letters as JSON, and the file in which they outlive their node |
 //! | `lifecycle` | what happens to the parts, told as events on `$sys/#` |
 //! | `subscription` | events as somebody who looks on sees them |
@@ -58,10 +59,11 @@ mod node;
 mod part;
 mod provider;
 mod subscription;
+mod timer;
 mod tree;
 
 pub use app::{App, Variables};
-pub use check::{Check, CheckedActor, check};
+pub use check::{Check, CheckedActor, CheckedTimer, check};
 pub use guarantee::Guarantee;
 pub use manifest::{Manifest, ManifestError};
 pub use node::{

@@ -30,7 +30,8 @@ pub use sections::{
     Ack, ActorSection, AppSection, DefaultsSection, Format, InSection, Isolation, KeyValueLinks,
     LimitsSection, LinksSection, MailboxSection, Manifest, Mode, OutSection, Overflow,
     ProviderKind, ProviderSection, Restart, RestartBackoffSection, RetryBackoffSection,
-    RetrySection, StateSection, Strategy, SupervisorSection, TlsSection, TopicSection, WillSection,
+    RetrySection, StateSection, Strategy, SupervisorSection, TimerSection, TlsSection,
+    TopicSection, WillSection,
 };
 pub use units::{ByteSize, TimeSpan};
 

@@ -10,7 +10,8 @@
 //! │     └─ ACTOR/0 ...  its instances
 //! └─ doors              one-for-one
 //!    ├─ PROVIDER/in ...
-//!    └─ control
+//!    ├─ control
+//!    └─ TIMER ...
 //! ```
 //!
 //! Doors open last and close first, so nothing comes in that nobody can take.

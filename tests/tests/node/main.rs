@@ -18,5 +18,6 @@ mod pingpong;
 mod poison;
 mod refusals;
 mod strangers;
+mod timers;
 mod tree;
 mod verdicts;

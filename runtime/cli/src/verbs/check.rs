@@ -27,7 +27,7 @@ pub(crate) async fn run(global: &Global, check: &Check, progress: &Progress) -> 
     print::out(&words(&checked))
 }
 
-/// A paragraph for each actor.
+/// A paragraph for each actor and each timer.
 fn words(checked: &Checked) -> String {
     let mut text = String::new();
     for actor in &checked.actors {
@@ -45,6 +45,12 @@ fn words(checked: &Checked) -> String {
         row("publish", &actor.publish.join(", "));
         row("links", &actor.links.join(", "));
         row("guarantee", &format!("{}: {}", actor.guarantee, actor.why));
+    }
+    for timer in &checked.timers {
+        text.push_str(&format!("{}\n", printable(&timer.name).bold()));
+        for (name, value) in [("ticks", &timer.when), ("publish", &timer.topic)] {
+            text.push_str(&format!("  {name:<10} {}\n", printable(value)));
+        }
     }
     let actors = if checked.actors.len() == 1 {
         "actor"

@@ -13,7 +13,7 @@ use super::names::{NAME_HELP, name_fault, name_from};
 use super::variables::{Substitution, Variables};
 use super::{
     Actor, App, Backoff, Intensity, KeyValueLink, Limits, Mailbox, Retry, Secret, Supervisor,
-    defaults, paths, tree,
+    defaults, paths, timers, tree,
 };
 
 /// The longest name of a bucket, in bytes: what every key-value provider takes.
@@ -55,6 +55,7 @@ pub(super) fn app(
     let providers = check.providers(&name);
     let actors = check.actors();
     let topics = check.topics();
+    let timers = check.timers();
     let mut problems = check.problems;
     let app = App {
         name,
@@ -64,6 +65,7 @@ pub(super) fn app(
         actors,
         providers,
         topics,
+        timers,
     };
     for (inner, outer) in paths::shared_folders(&app) {
         let at = At::top("provider");
@@ -77,6 +79,7 @@ pub(super) fn app(
             "give each its own `path`",
         );
     }
+    timers::sizes(&app, source, &mut problems);
     if problems.is_empty() {
         Ok(app)
     } else {

@@ -48,7 +48,7 @@ impl Check<'_, '_> {
         filters
     }
 
-    fn topic_fault(&mut self, error: &TopicError, at: &At<'_>) {
+    pub(super) fn topic_fault(&mut self, error: &TopicError, at: &At<'_>) {
         let text = error.to_string();
         let (message, help) = text
             .split_once("; ")

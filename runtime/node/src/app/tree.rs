@@ -7,10 +7,10 @@ use crate::manifest::{At, Manifest, Problems, Source, SupervisorSection, quoted}
 use super::{Backoff, Child, Intensity, Supervisor, defaults};
 
 /// The name of the top.
-const ROOT: &str = "root";
+pub(super) const ROOT: &str = "root";
 
 /// What stands around the root in every tree; their lifecycle events have these names.
-const FIXED: [&str; 4] = ["node", "providers", "egress", "doors"];
+pub(super) const FIXED: [&str; 4] = ["node", "providers", "egress", "doors"];
 
 /// How many supervisors may stand one above the other. Trees of people have four; past this a walk costs stack.
 const DEEPEST: usize = 32;

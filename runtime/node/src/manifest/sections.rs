@@ -41,6 +41,9 @@ pub struct Manifest {
     /// What actors link to.
     #[serde(default, skip_serializing_if = "is_default")]
     pub provider: BTreeMap<String, ProviderSection>,
+    /// What publishes by the clock.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub timer: BTreeMap<String, TimerSection>,
 }
 
 impl Default for Manifest {
@@ -53,6 +56,7 @@ impl Default for Manifest {
             actor: BTreeMap::new(),
             topic: BTreeMap::new(),
             provider: BTreeMap::new(),
+            timer: BTreeMap::new(),
         }
     }
 }
@@ -270,6 +274,29 @@ pub struct TopicSection {
     /// The topic on which dead letters of matching topics are published as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<String>,
+}
+
+/// `[timer.NAME]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TimerSection {
+    /// The topic on which it publishes.
+    pub topic: String,
+    /// The time from one tick to the next, at least `"10ms"`; this or `cron`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<TimeSpan>,
+    /// The times of its ticks in UTC, as five fields: minute, hour, day of the month, month, day of the week; this or `every`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cron: Option<String>,
+    /// The type of its events; by default `dev.whirlwind.timer.tick`.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub ty: Option<String>,
+    /// The data of its events; by default they have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// What `data` is; by default `text/plain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
 }
 
 /// When a child that ended is started again.

@@ -31,6 +31,7 @@ use crate::manifest;
 use crate::part::PartKind;
 use crate::provider::{Providers, egress, ingress};
 use crate::subscription::Subscription;
+use crate::timer::Timer;
 use crate::tree;
 
 /// What a node is started with.
@@ -183,6 +184,8 @@ impl Builder {
                 error,
             })?;
         let actors = actors(&app, &bus, &lifecycle, components);
+        let timers = app.timers.values();
+        let timers = timers.map(|timer| Timer::new(&app.name, timer)).collect();
 
         let node = Node(Arc::new(Inner {
             control: socket.as_ref().map(|socket| socket.path().to_owned()),
@@ -193,6 +196,7 @@ impl Builder {
             bus,
             actors,
             providers,
+            timers,
             engine,
             sizes: std::sync::Mutex::default(),
             tree: SetOnce::new(),
@@ -220,6 +224,8 @@ impl Node {
         let egress = messaging().filter_map(|provider| egress::child(provider, &inner.bus));
         let doors = messaging().filter_map(|provider| ingress::door(provider, &node));
         let doors = doors.chain(socket.map(|socket| control::door(socket, Weak::clone(&node))));
+        let timers = inner.timers.iter();
+        let doors = doors.chain(timers.map(|timer| timer.child(Weak::clone(&node))));
         let spec = tree::spec(
             &inner.app.root,
             &inner.actors,

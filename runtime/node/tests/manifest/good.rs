@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use whirlwind::app::{Backend, Child, KeyValueLink, Supervisor, Variables};
+use whirlwind::app::{Backend, Child, KeyValueLink, Supervisor, Variables, When};
 use whirlwind::manifest::{
     ActorSection, Isolation, KeyValueLinks, LinksSection, Overflow, ProviderKind, ProviderSection,
-    Restart, Strategy, SupervisorSection,
+    Restart, Strategy, SupervisorSection, TimerSection,
 };
 use whirlwind::{App, Manifest};
 use whirlwind_event::{Topic, TopicFilter};
@@ -536,4 +536,55 @@ fn an_mqtt_provider_has_its_defaults_and_its_topics_in_the_order_of_the_page() {
     assert_eq!(broker.listen.to_string(), "127.0.0.1:1883");
     // Nothing that shows the app shows a secret.
     assert!(!format!("{app:?}").contains("secret"));
+}
+
+#[test]
+fn a_timer_has_what_is_written_and_the_defaults() {
+    let app = good(
+        r#"
+        manifest = 1
+        [timer.tick]
+        topic = "tick"
+        every = "10ms"
+        [timer.report]
+        topic = "a/report"
+        cron = "30 6 * * MON-FRI"
+        type = "org.example.report"
+        data = "{}"
+        content_type = "application/json"
+        [timer.word]
+        topic = "tick"
+        every = "365d"
+        data = "x"
+        "#,
+    );
+    let tick = &app.timers["tick"];
+    assert_eq!((&*tick.name, &tick.topic), ("tick", &topic("tick")));
+    assert_eq!(tick.when, When::Every(Duration::from_millis(10)));
+    assert_eq!((&*tick.ty, &tick.data), ("dev.whirlwind.timer.tick", &None));
+    let report = &app.timers["report"];
+    assert_eq!(report.when.to_string(), "30 6 * * MON-FRI (UTC)");
+    assert_eq!(report.ty, "org.example.report");
+    let data = |text: &str, ty: &str| Some((text.to_owned(), ty.to_owned()));
+    assert_eq!(report.data, data("{}", "application/json"));
+    assert_eq!(app.timers["word"].data, data("x", "text/plain"));
+}
+
+#[test]
+fn a_timer_made_in_code_is_the_same_as_one_in_a_file() {
+    let manifest = Manifest {
+        timer: [(
+            "tick".to_owned(),
+            TimerSection {
+                topic: "tick".to_owned(),
+                every: Some(Duration::from_secs(1).into()),
+                ..TimerSection::default()
+            },
+        )]
+        .into(),
+        ..Manifest::default()
+    };
+    let app = App::from_manifest(&manifest, Path::new("/greenhouse"), &Variables::none()).unwrap();
+    let file = good("manifest = 1\n[timer.tick]\ntopic = \"tick\"\nevery = \"1s\"\n");
+    assert_eq!(app.timers, file.timers);
 }
