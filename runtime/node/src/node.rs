@@ -5,6 +5,7 @@ pub(crate) mod components;
 pub(crate) mod data_dir;
 mod dead;
 mod departed;
+mod parts;
 pub(crate) mod start;
 
 pub use change::{ChangeError, Changed};
@@ -12,6 +13,8 @@ pub use components::ComponentError;
 pub use data_dir::DATA_DIR;
 pub use dead::{LeftBehind, RedeliveryError};
 pub use start::{Builder, Progress, StartError};
+
+use parts::{actor_part, collect, door_part, provider_part};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,11 +35,11 @@ use whirlwind_supervision::{ExitReason, SupervisorRef};
 
 use crate::actor::Actor;
 use crate::app::App;
-use crate::part::{Part, PartKind, PartState, TreeKind, TreeNode};
-use crate::provider::{MessagingProvider, Providers, ingress};
+use crate::part::{Part, PartState, TreeKind, TreeNode};
+use crate::provider::Providers;
 use crate::subscription::Subscription;
 use crate::timer::Timer;
-use crate::{Guarantee, tree};
+use crate::tree;
 
 /// How long a publish through a door waits for room in a full mailbox: two deadlines of a default actor.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -258,7 +261,7 @@ impl Node {
         let doors = states
             .iter()
             .filter(|((kind, _), _)| *kind == TreeKind::Door)
-            .map(|((_, name), state)| door_part(name, *state, &self.0));
+            .map(|((_, name), state)| door_part(name, *state, &self.0.providers, &self.0.timers));
         providers.chain(actors).chain(doors).collect()
     }
 
@@ -337,107 +340,5 @@ impl fmt::Debug for Node {
         f.debug_struct("Node")
             .field("app", &self.0.app.name)
             .finish()
-    }
-}
-
-/// The states of all that has a place in a listing, by kind and name.
-fn collect<'a>(node: &'a TreeNode, into: &mut BTreeMap<(TreeKind, &'a str), PartState>) {
-    into.insert((node.kind, &node.name), node.state);
-    for child in &node.children {
-        collect(child, into);
-    }
-}
-
-fn blank(name: &str, kind: PartKind, state: PartState) -> Part {
-    Part {
-        name: name.to_owned(),
-        kind,
-        state,
-        instances: None,
-        mailbox: None,
-        handled: None,
-        failed: None,
-        retried: None,
-        restarts: None,
-        dead: None,
-        dropped: None,
-        guarantee: None,
-        detail: None,
-    }
-}
-
-fn provider_part(name: &str, providers: &Providers) -> Option<Part> {
-    let (state, detail) = match providers.state(name)? {
-        Ok(detail) => (PartState::Running, detail),
-        Err(reason) => (PartState::Down, Some(reason)),
-    };
-    Some(Part {
-        detail,
-        ..blank(name, PartKind::Provider, state)
-    })
-}
-
-/// A door: of a provider of messages or a timer, with what went through it, or another.
-fn door_part(name: &str, state: PartState, of: &Inner) -> Part {
-    let part = blank(name, PartKind::Door, state);
-    if let Some(timer) = of.timers.iter().find(|timer| timer.name() == name) {
-        return timer.part(part);
-    }
-    for provider in &of.providers.messaging {
-        if ingress::name(provider) == name {
-            return inward(provider, part);
-        }
-        if let Some(outbox) = &provider.outbox
-            && **outbox.name() == *name
-        {
-            let stats = outbox.stats();
-            return Part {
-                mailbox: Some(stats.depth),
-                handled: Some(stats.handled),
-                failed: Some(stats.failed),
-                dead: Some(stats.dead),
-                dropped: Some(stats.dropped),
-                ..part
-            };
-        }
-    }
-    part
-}
-
-fn inward(provider: &MessagingProvider, part: Part) -> Part {
-    let Some(counts) = provider.counts() else {
-        return part;
-    };
-    let many = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
-    let words: Vec<_> = [
-        many(counts.unacknowledged as u64, "not acknowledged yet"),
-        many(counts.duplicates, "came again"),
-        many(counts.malformed, "were no events"),
-        many(counts.reconnects, "reconnects"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    Part {
-        handled: Some(counts.received),
-        dropped: Some(counts.dropped),
-        detail: (!words.is_empty()).then(|| words.join(", ")),
-        ..part
-    }
-}
-
-fn actor_part(actor: &Actor, state: PartState) -> Part {
-    let stats = actor.inbox.stats();
-    Part {
-        instances: Some(actor.live()),
-        mailbox: Some(stats.depth),
-        handled: Some(stats.handled),
-        failed: Some(stats.failed),
-        retried: Some(stats.retried),
-        restarts: Some(actor.restarts()),
-        dead: Some(stats.dead),
-        dropped: Some(stats.dropped),
-        guarantee: Some(Guarantee::of(&actor.spec).to_string()),
-        ..blank(actor.name(), PartKind::Actor, state)
     }
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use whirlwind_supervision::{Report, ReportEvent};
 
-use super::{Inner, Node, collect};
+use super::parts::collect;
+use super::{Inner, Node};
 use crate::actor::Actor;
 use crate::app::{self, App, Child};
 use crate::manifest::Restart;

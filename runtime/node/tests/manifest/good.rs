@@ -500,6 +500,45 @@ manifest:4:13: `nobody` is neither an actor nor a supervisor
 }
 
 #[test]
+fn an_mqtt_provider_has_its_defaults_and_its_topics_in_the_order_of_the_page() {
+    let app = good(
+        r#"
+        manifest = 1
+        [app]
+        name = "house"
+        [provider.broker]
+        type = "mqtt"
+        url  = "mqtts://user:secret@broker.example"
+        in   = [
+            { mqtt = "$share/two/z/+/a", topic = "s/$1" },
+            { mqtt = "w/#", topic = "t/$#", qos = 2, ack = "accepted", format = "plain", type = "w" },
+        ]
+        out  = [{ topic = "alarms/+", mqtt = "house/$1", retain = true, mode = "data" }]
+        [provider.dev]
+        type = "mqtt-broker"
+        "#,
+    );
+    let Backend::Mqtt(settings) = &app.providers["broker"].kind else {
+        panic!("{:?}", app.providers)
+    };
+    let config = &settings.config;
+    assert_eq!(config.url.to_string(), "mqtts://broker.example:8883");
+    assert_eq!(config.client_id, "whirlwind-house-broker");
+    assert_eq!((config.window, settings.outbox.capacity), (64, 1024));
+    assert_eq!(config.session_expiry, Duration::from_secs(24 * 60 * 60));
+    let inward = config.mappings.inward().iter();
+    let inward: Vec<_> = inward.map(|m| (m.subscription(), m.target())).collect();
+    assert_eq!(inward, [("$share/two/z/+/a", "s/$1"), ("w/#", "t/$#")]);
+    assert_eq!(config.mappings.outward()[0].target(), "house/$1");
+    let Backend::MqttBroker(broker) = &app.providers["dev"].kind else {
+        panic!("{:?}", app.providers)
+    };
+    assert_eq!(broker.listen.to_string(), "127.0.0.1:1883");
+    // Nothing that shows the app shows a secret.
+    assert!(!format!("{app:?}").contains("secret"));
+}
+
+#[test]
 fn a_timer_has_what_is_written_and_the_defaults() {
     let app = good(
         r#"
@@ -548,43 +587,4 @@ fn a_timer_made_in_code_is_the_same_as_one_in_a_file() {
     let app = App::from_manifest(&manifest, Path::new("/greenhouse"), &Variables::none()).unwrap();
     let file = good("manifest = 1\n[timer.tick]\ntopic = \"tick\"\nevery = \"1s\"\n");
     assert_eq!(app.timers, file.timers);
-}
-
-#[test]
-fn an_mqtt_provider_has_its_defaults_and_its_topics_in_the_order_of_the_page() {
-    let app = good(
-        r#"
-        manifest = 1
-        [app]
-        name = "house"
-        [provider.broker]
-        type = "mqtt"
-        url  = "mqtts://user:secret@broker.example"
-        in   = [
-            { mqtt = "$share/two/z/+/a", topic = "s/$1" },
-            { mqtt = "w/#", topic = "t/$#", qos = 2, ack = "accepted", format = "plain", type = "w" },
-        ]
-        out  = [{ topic = "alarms/+", mqtt = "house/$1", retain = true, mode = "data" }]
-        [provider.dev]
-        type = "mqtt-broker"
-        "#,
-    );
-    let Backend::Mqtt(settings) = &app.providers["broker"].kind else {
-        panic!("{:?}", app.providers)
-    };
-    let config = &settings.config;
-    assert_eq!(config.url.to_string(), "mqtts://broker.example:8883");
-    assert_eq!(config.client_id, "whirlwind-house-broker");
-    assert_eq!((config.window, settings.outbox.capacity), (64, 1024));
-    assert_eq!(config.session_expiry, Duration::from_secs(24 * 60 * 60));
-    let inward = config.mappings.inward().iter();
-    let inward: Vec<_> = inward.map(|m| (m.subscription(), m.target())).collect();
-    assert_eq!(inward, [("$share/two/z/+/a", "s/$1"), ("w/#", "t/$#")]);
-    assert_eq!(config.mappings.outward()[0].target(), "house/$1");
-    let Backend::MqttBroker(broker) = &app.providers["dev"].kind else {
-        panic!("{:?}", app.providers)
-    };
-    assert_eq!(broker.listen.to_string(), "127.0.0.1:1883");
-    // Nothing that shows the app shows a secret.
-    assert!(!format!("{app:?}").contains("secret"));
 }
