@@ -27,7 +27,7 @@ pub(crate) struct Inbound {
 /// How much may be received and not acknowledged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
-    /// Messages that the broker holds for us. It knows that number and keeps to it, or is no broker to us.
+    /// Messages that the broker holds for us. One that sends more loses the connection.
     pub(crate) held: usize,
     /// Messages that nobody holds for us. More of them are dropped.
     pub(crate) loose: usize,

@@ -8,6 +8,10 @@ use crate::{Message, Qos};
 /// table of as many slots is all it costs.
 pub(crate) const IDS: u16 = 256;
 
+/// What a broker of 3.1.1 is taken to accept at once, since none says: mosquitto's default. Version 2.0.11 of it confirms a message of
+/// QoS 2 beyond that and loses it.
+pub(crate) const UNTOLD: u16 = 20;
+
 /// What a broker said, when it took the connection, that it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {

@@ -15,7 +15,6 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 use whirlwind_provider_api::{Link, SendError};
 
-use crate::Version;
 use crate::connection::{Life, count, never, patience};
 use crate::inbound::Overrun;
 use crate::limits::Limits;
@@ -406,14 +405,8 @@ impl<'a> Session<'a> {
 
     fn overrun(&self) -> End {
         let most = self.shared.inbound().window().held;
-        End::new(match self.shared.config.version {
-            Version::V5 => format!(
-                "the broker sends more than the {most} unacknowledged messages it was told to"
-            ),
-            Version::V4 => format!(
-                "the broker sends more than {most} messages without waiting for acknowledgements: \
-                 limit what it has in flight, or raise `window`"
-            ),
-        })
+        End::new(format!(
+            "more than {most} messages, or more bytes than `window` and `max_packet` allow, came and were not acknowledged; handle them faster, or raise `window`"
+        ))
     }
 }

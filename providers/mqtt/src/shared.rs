@@ -7,9 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 use whirlwind_provider_api::{Link, ReceiptDesk};
 
+use crate::Config;
 use crate::inbound::{Inbound, Returned, Window};
 use crate::outbox::Outbox;
-use crate::{Config, Version};
 
 /// The queues, and the bells between those who fill and those who empty them. No lock is held across an await.
 pub(crate) struct Shared {
@@ -91,10 +91,9 @@ fn window(config: &Config) -> Window {
     let window = usize::from(config.window.max(1));
     let packet = usize::try_from(config.max_packet).unwrap_or(usize::MAX);
     Window {
-        held: match config.version {
-            Version::V5 => window,
-            Version::V4 => 16 * window,
-        },
+        // A broker of 3.1.1 is not told the window, and mosquitto 2.0.11 passes it on 5 while it is acknowledged: what is bounded here
+        // is memory.
+        held: 16 * window,
         loose: window,
         bytes: packet.saturating_mul(2 * window),
     }

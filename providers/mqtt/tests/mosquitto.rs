@@ -42,7 +42,7 @@ impl Mosquitto {
         let port = free_port();
         let text = format!(
             "listener {port} 127.0.0.1\nallow_anonymous true\npersistence {keeps}\n\
-             persistence_location {}/\nmax_queued_messages 0\nuser root\n",
+             persistence_location {}/\nmax_queued_messages 0\nset_tcp_nodelay true\nuser root\n",
             dir.path().display()
         );
         std::fs::write(dir.path().join("conf"), text).unwrap();
@@ -141,11 +141,14 @@ async fn up(mqtt: &Mqtt) {
 }
 
 /// Receives and acknowledges until all numbers below `count` are there.
-async fn all(receiver: &Mqtt, got: &mut HashSet<usize>, count: usize) {
+async fn all(receiver: &Mqtt, got: &mut HashSet<usize>, count: usize, what: &str) {
     while !(0..count).all(|number| got.contains(&number)) {
-        let missing = count - got.len().min(count);
         let received = timeout(BOUND, receiver.receive()).await;
-        let received = received.unwrap_or_else(|_| panic!("{missing} are missing"));
+        let received = received.unwrap_or_else(|_| {
+            let missing = (0..count).filter(|number| !got.contains(number));
+            let missing: Vec<_> = missing.collect();
+            panic!("{what}: missing {missing:?}, {:?}", receiver.counts())
+        });
         let received = received.unwrap();
         got.insert(received.event.id().parse().unwrap());
         received.receipt.unwrap().give();
@@ -162,11 +165,12 @@ async fn stream(mut broker: Mosquitto, version: Version, qos: Qos) {
     up(&sender).await;
     let reading = tokio::spawn({
         let (receiver, keeps) = (receiver.clone(), broker.keeps);
+        let what = format!("{version:?} {qos:?}");
         async move {
             // A broker that forgets its sessions forgets what it has confirmed: that is not waited for.
             let mut got = HashSet::new();
             let count = if keeps { EACH * ROUNDS } else { 0 };
-            all(&receiver, &mut got, count).await;
+            all(&receiver, &mut got, count, &what).await;
             got
         }
     });

@@ -13,7 +13,7 @@ use rumqttc::{
 
 use super::v5::{CLOSED, NO_ANSWER, NO_BROKER};
 use super::{End, Happened, chain, too_large, words};
-use crate::limits::{IDS, Limits};
+use crate::limits::{IDS, Limits, UNTOLD};
 use crate::outbox::Again;
 use crate::{Config, ConfigError};
 use crate::{Message, Properties, Qos};
@@ -119,7 +119,7 @@ fn happened(event: Event, max_packet: usize) -> Happened {
         Packet::ConnAck(connack) => Happened::Connected {
             session: connack.session_present,
             limits: Limits {
-                window: Limits::window(u16::MAX),
+                window: Limits::window(UNTOLD),
                 packet: max_packet,
                 qos: Qos::ExactlyOnce,
                 retain: true,

@@ -1,0 +1,120 @@
+//! Clients beside the node: the one that sends and waits, and the loop that is the floor.
+
+use std::time::Duration;
+
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::Packet;
+use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::mosquitto::Mosquitto;
+
+/// 100 bytes, as the events of the other measures.
+const DATA: [u8; 100] = [b'x'; 100];
+
+/// Sends on one topic, and takes what comes on another.
+pub struct Driver {
+    client: AsyncClient,
+    input: &'static str,
+    output: mpsc::Receiver<()>,
+    polling: JoinHandle<()>,
+}
+
+impl Driver {
+    /// Connected and subscribed.
+    pub async fn connect(broker: &Mosquitto, input: &'static str, output: &'static str) -> Self {
+        let (client, mut events) = client(broker, input);
+        client.subscribe(output, QoS::AtLeastOnce).await.unwrap();
+        subscribed(&mut events).await;
+        let (came, output) = mpsc::channel(1024);
+        let polling = tokio::spawn(async move {
+            loop {
+                if let Event::Incoming(Packet::Publish(_)) = events.poll().await.unwrap()
+                    && came.send(()).await.is_err()
+                {
+                    return;
+                }
+            }
+        });
+        Self {
+            client,
+            input,
+            output,
+            polling,
+        }
+    }
+
+    /// Sends one, waits for what comes of it, and so on. Answers how long each took.
+    pub async fn one_in_flight(&mut self, messages: usize) -> Vec<Duration> {
+        let mut times = Vec::with_capacity(messages);
+        for _ in 0..messages {
+            let start = Instant::now();
+            self.send().await;
+            self.output.recv().await.unwrap();
+            times.push(start.elapsed());
+        }
+        times
+    }
+
+    /// Keeps `window` in flight until so many have come through. Answers how long they all took.
+    pub async fn saturated(&mut self, window: usize, messages: usize) -> Duration {
+        let start = Instant::now();
+        for _ in 0..window.min(messages) {
+            self.send().await;
+        }
+        for seen in 0..messages {
+            self.output.recv().await.unwrap();
+            if seen + window < messages {
+                self.send().await;
+            }
+        }
+        start.elapsed()
+    }
+
+    async fn send(&self) {
+        let (client, data) = (&self.client, DATA.to_vec());
+        let sent = client.publish(self.input, QoS::AtLeastOnce, false, data);
+        sent.await.unwrap();
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.polling.abort();
+    }
+}
+
+/// The floor: each message that comes on one topic is sent on another, in the loop that polls. Answers once it is subscribed.
+pub async fn echo(broker: &Mosquitto, input: &'static str, output: &'static str) -> JoinHandle<()> {
+    let (client, mut events) = client(broker, output);
+    client.subscribe(input, QoS::AtLeastOnce).await.unwrap();
+    subscribed(&mut events).await;
+    tokio::spawn(async move {
+        loop {
+            if let Event::Incoming(Packet::Publish(publish)) = events.poll().await.unwrap() {
+                let sent = client.try_publish(output, QoS::AtLeastOnce, false, publish.payload);
+                sent.expect("room in its channel");
+            }
+        }
+    })
+}
+
+fn client(broker: &Mosquitto, id: &str) -> (AsyncClient, EventLoop) {
+    let mut options = MqttOptions::new(format!("bench-{id}"), "127.0.0.1", broker.port());
+    options.set_keep_alive(Duration::from_secs(60));
+    options.set_receive_maximum(Some(1000));
+    options.set_outgoing_inflight_upper_limit(1000);
+    let mut network = options.network_options();
+    network.set_tcp_nodelay(true);
+    options.set_network_options(network);
+    AsyncClient::new(options, 1024)
+}
+
+async fn subscribed(events: &mut EventLoop) {
+    while !matches!(
+        events.poll().await.unwrap(),
+        Event::Incoming(Packet::SubAck(_))
+    ) {}
+}

@@ -1,0 +1,117 @@
+//! A message through a broker, a component and the broker again, beside a loop of the client library that does the same without us.
+//!
+//! Needs mosquitto. `cargo bench --workspace --bench mqtt [-- [--json] [--test] [FILTER]]`; see `docs/benchmarks.md`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a benchmark reports by panicking
+
+mod driver;
+mod mosquitto;
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use tempfile::TempDir;
+use whirlwind::{App, Node, PartState, Variables};
+use whirlwind_benches::{Report, Run, Unit};
+use whirlwind_tests::guest;
+
+use crate::driver::{Driver, echo};
+use crate::mosquitto::Mosquitto;
+
+/// The binary's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const WINDOW: usize = 64;
+
+fn main() -> ExitCode {
+    let run = match Run::from_args(std::env::args().skip(1)) {
+        Ok(run) => run,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    let (Some(relay), Some(broker)) = (guest("relay"), Mosquitto::start()) else {
+        return ExitCode::SUCCESS; // left out, which was said
+    };
+    // As the binary makes its own.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .event_interval(8)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let mut report = Report::new("100 B of data, QoS 1, MQTT 5, mosquitto on loopback");
+    runtime.block_on(round_trips(&run, &mut report, &relay, &broker));
+    let result = if run.json {
+        format!("{:#}", report.json())
+    } else if run.is_whole() {
+        report.table()
+    } else {
+        "every measure ran; its figures come from `cargo bench --workspace --bench mqtt`".to_owned()
+    };
+    match writeln!(std::io::stdout(), "{result}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE, // whoever reads it went away
+    }
+}
+
+async fn round_trips(run: &Run, report: &mut Report, relay: &Path, broker: &Mosquitto) {
+    const RAW_ONE: &str = "raw loop, one in flight";
+    const NODE_ONE: &str = "node, one in flight";
+    const RAW_MANY: &str = "raw loop, 64 in flight";
+    const NODE_MANY: &str = "node, 64 in flight";
+    let mut group = run
+        .group("MQTT in, component, MQTT out")
+        .row(RAW_ONE, Unit::Time, &[])
+        .row(NODE_ONE, Unit::Time, &[RAW_ONE])
+        .row(RAW_MANY, Unit::Rate, &[])
+        .row(NODE_MANY, Unit::Rate, &[RAW_MANY]);
+    let (_folder, node) = start(relay, broker).await;
+    let _echo = echo(broker, "raw/in", "raw/out").await;
+    let mut raw = Driver::connect(broker, "raw/in", "raw/out").await;
+    let mut through = Driver::connect(broker, "node/in", "node/out").await;
+    let (few, many) = (group.events(1_000), group.events(10_000));
+    for _ in 0..run.rounds() {
+        group.add_median(RAW_ONE, raw.one_in_flight(few).await);
+        group.add_median(NODE_ONE, through.one_in_flight(few).await);
+        group.add_total(RAW_MANY, many, raw.saturated(WINDOW, many).await);
+        group.add_total(NODE_MANY, many, through.saturated(WINDOW, many).await);
+    }
+    node.stop().await;
+    report.add(group);
+}
+
+/// A node that takes `node/in` in, relays it through a component, and sends it out on `node/out`; connected.
+async fn start(relay: &Path, broker: &Mosquitto) -> (TempDir, Node) {
+    let (relay, url) = (relay.display(), broker.url());
+    let manifest = format!(
+        r#"
+        manifest = 1
+        [app]
+        name = "bench"
+        [actor.relay]
+        component = "{relay}"
+        subscribe = ["in"]
+        publish   = ["out"]
+        [provider.broker]
+        type   = "mqtt"
+        url    = "{url}"
+        window = 128
+        in     = [{{ mqtt = "node/in", topic = "in" }}]
+        out    = [{{ topic = "out", mqtt = "node/out", mode = "data" }}]
+        "#
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("whirlwind.toml");
+    std::fs::write(&file, manifest).unwrap();
+    let app = App::load(&file, &Variables::none()).unwrap();
+    let builder = Node::builder(app);
+    let up = whirlwind::event::TopicFilter::parse("$sys/provider/broker/up").unwrap();
+    let mut news = builder.subscribe(&up);
+    let node = builder.start().await.unwrap();
+    news.next().await.expect("the node is connected");
+    let parts = node.parts().await;
+    assert!(parts.iter().all(|part| part.state == PartState::Running));
+    (folder, node)
+}
