@@ -4,7 +4,7 @@
 //! |---|---|
 //! | content type `application/cloudevents+json` | structured: the payload is a JSON document |
 //! | user properties `specversion`, `id`, `source` and `type` | binary: the payload is the data |
-//! | no content type, and a JSON object with these four members | structured, as on 3.1.1, where there are no content types |
+//! | no content type, and a JSON object that is a valid event | structured, as on 3.1.1, where there are no content types |
 //! | any other content type `application/cloudevents...` | malformed: batches and other formats are not understood |
 //! | anything else | plain: the payload is the data of an event made for it |
 //!
@@ -77,31 +77,44 @@ fn decode(
     let acknowledge = mapping.acknowledge;
     let (retained, duplicate) = (message.retain, message.dup);
     let excerpt = Excerpt::of(&message.topic);
-    let event = read(mapping, provider, message)
-        .and_then(|builder| {
-            let mut builder = builder
-                .without_extension(RETAINED)
-                .without_extension(DUPLICATE)
-                .extension(TOPIC, mqtt.as_str());
-            if retained {
-                builder = builder.extension(RETAINED, true);
-            }
-            if duplicate {
-                builder = builder.extension(DUPLICATE, true);
-            }
-            builder.build().map_err(Cause::Event)
-        })
-        .map_err(|cause| Malformed {
-            topic: excerpt,
-            cause,
-        })?;
+    let build = |builder: EventBuilder| {
+        let mut builder = builder
+            .without_extension(RETAINED)
+            .without_extension(DUPLICATE)
+            .extension(TOPIC, mqtt.as_str());
+        if retained {
+            builder = builder.extension(RETAINED, true);
+        }
+        if duplicate {
+            builder = builder.extension(DUPLICATE, true);
+        }
+        builder.build().map_err(Cause::Event)
+    };
+    let event = match read(mapping, provider, message) {
+        Ok(Read::Known(builder)) => build(builder),
+        Ok(Read::Guessed(builder, message)) => {
+            build(builder).or_else(|_| build(plain::read(mapping, provider, message)))
+        }
+        Err(cause) => Err(cause),
+    };
+    let event = event.map_err(|cause| Malformed {
+        topic: excerpt,
+        cause,
+    })?;
     Ok((topic, event, acknowledge))
 }
 
 /// What a message is, and its event so far.
-fn read(mapping: &InMapping, provider: &str, message: Message) -> Result<EventBuilder, Cause> {
+enum Read {
+    Known(EventBuilder),
+    /// It only looks like this one: if that is not valid, it is a plain message.
+    Guessed(EventBuilder, Message),
+}
+
+fn read(mapping: &InMapping, provider: &str, message: Message) -> Result<Read, Cause> {
+    let plain = |message| Ok(Read::Known(plain::read(mapping, provider, message)));
     if mapping.format == Format::Plain {
-        return Ok(plain::read(mapping, provider, message));
+        return plain(message);
     }
     let content_type = message.properties.content_type.as_deref();
     if let Some(content_type) = content_type
@@ -110,23 +123,25 @@ fn read(mapping: &InMapping, provider: &str, message: Message) -> Result<EventBu
         if !structured::is_json(content_type) {
             return Err(Cause::Format(Excerpt::of(content_type)));
         }
-        return structured::read(&message.payload);
+        return structured::read(&message.payload).map(Read::Known);
     }
     let untyped = content_type.is_none();
     match mapping.format {
-        Format::Auto if binary::is_event(&message.properties.user) => binary::read(message),
+        Format::Auto if binary::is_event(&message.properties.user) => {
+            binary::read(message).map(Read::Known)
+        }
         Format::Auto if untyped && structured::looks_like_event(&message.payload) => {
             // Anything may look like one; what cannot be read as one is something else.
             match structured::read(&message.payload) {
-                Ok(builder) if is_complete(&builder) => Ok(builder),
-                _ => Ok(plain::read(mapping, provider, message)),
+                Ok(builder) if is_complete(&builder) => Ok(Read::Guessed(builder, message)),
+                _ => plain(message),
             }
         }
         Format::Cloudevents if untyped && !binary::is_begun(&message.properties.user) => {
-            structured::read(&message.payload)
+            structured::read(&message.payload).map(Read::Known)
         }
-        Format::Cloudevents => binary::read(message),
-        Format::Auto | Format::Plain => Ok(plain::read(mapping, provider, message)),
+        Format::Cloudevents => binary::read(message).map(Read::Known),
+        Format::Auto | Format::Plain => plain(message),
     }
 }
 

@@ -14,6 +14,9 @@ pub const MAX_IN_FLIGHT: u16 = 1024;
 /// What the Remaining Length of a packet can say (MQTT 5, 1.5.5).
 const MAX_PACKET: u32 = 268_435_455;
 
+/// What the length of a text in a packet can say (MQTT 5, 1.5.4 and 1.5.6).
+const MAX_TEXT: usize = 65_535;
+
 impl Config {
     /// The options of the client for MQTT 5. Certificates are read here.
     ///
@@ -112,7 +115,7 @@ impl Config {
                 "a session is kept under a name; give one, or set session_expiry to 0",
             );
         }
-        if self.client_id.len() > 65_535 || self.client_id.contains(char::is_control) {
+        if self.client_id.len() > MAX_TEXT || self.client_id.contains(char::is_control) {
             return wrong(
                 "client_id",
                 Excerpt::of(&self.client_id).to_string(),
@@ -121,6 +124,25 @@ impl Config {
         }
         if self.password.is_some() && self.username.is_none() {
             return Err(ConfigError::NoUsername);
+        }
+        let words = [("username", &self.username), ("password", &self.password)];
+        for (setting, word) in words {
+            let size = word.as_ref().map_or(0, |word| word.expose().len());
+            if size > MAX_TEXT {
+                return wrong(
+                    setting,
+                    format!("{size} bytes long"),
+                    "MQTT has room for 65535",
+                );
+            }
+        }
+        let username = self.username.as_ref();
+        if username.is_some_and(|name| name.expose().contains(char::is_control)) {
+            return wrong(
+                "username",
+                "one with a control character".into(),
+                "leave it out, it may be a line break at the end",
+            );
         }
         if self.window == 0 {
             return wrong("window", "0".into(), "write a number from 1 to 65535");
@@ -182,6 +204,13 @@ impl Config {
             (None, Some(state)) => ("state", state.will()),
             (None, None) => return Ok(None),
         };
+        if will.payload.len() > MAX_TEXT {
+            return Err(ConfigError::Setting {
+                setting,
+                value: format!("{} bytes long", will.payload.len()),
+                remedy: "a will has room for 65535",
+            });
+        }
         let topic: Result<Topic, TopicError> = Topic::parse(&will.topic);
         match topic {
             Ok(topic) if topic.is_system() => Err(ConfigError::Setting {
@@ -216,5 +245,5 @@ impl Config {
 /// Whole seconds, as MQTT counts, and not less than what was wanted.
 fn seconds(duration: Duration) -> u32 {
     let more = u64::from(duration.subsec_nanos() > 0);
-    u32::try_from(duration.as_secs() + more).unwrap_or(u32::MAX)
+    u32::try_from(duration.as_secs().saturating_add(more)).unwrap_or(u32::MAX)
 }

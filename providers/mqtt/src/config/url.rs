@@ -92,7 +92,15 @@ impl BrokerUrl {
         };
         let host = match url.host() {
             Some(Host::Domain("")) | None => return Err(ConfigError::NoHost),
-            Some(Host::Domain(name)) => name.to_owned(),
+            // Of the schemes that the parser does not know it leaves the host as it stands.
+            Some(Host::Domain(name)) => match Host::parse(name) {
+                Ok(Host::Ipv6(address)) => address.to_string(),
+                Ok(host) => host.to_string(),
+                Err(error) => {
+                    let reason = error.to_string();
+                    return Err(ConfigError::Url { reason });
+                }
+            },
             Some(Host::Ipv4(address)) => address.to_string(),
             Some(Host::Ipv6(address)) => address.to_string(),
         };

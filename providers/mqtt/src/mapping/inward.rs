@@ -63,7 +63,10 @@ impl InMapping {
     /// # Errors
     /// One of the two cannot be read, or the target has a place that the filter does not fill.
     pub fn new(mqtt: &str, target: &str) -> Result<Self, MappingError> {
-        let filter = TopicFilter::parse(unshared(mqtt)?).map_err(MappingError::Filter)?;
+        let filter = unshared(mqtt)?;
+        // The group counts with the filter, and has the same characters.
+        TopicFilter::parse(mqtt).map_err(MappingError::Filter)?;
+        let filter = TopicFilter::parse(filter).map_err(MappingError::Filter)?;
         let target = Template::parse(target, &filter)?;
         Ok(Self {
             subscription: mqtt.into(),

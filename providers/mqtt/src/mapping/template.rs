@@ -136,25 +136,31 @@ impl Template {
             return text.clone();
         }
         let mut out = String::with_capacity(self.text.len() + topic.len());
-        let mut after_nothing = false;
-        for piece in &self.pieces {
+        // Whether a level is there, which may be an empty one.
+        let mut begun = false;
+        for (index, piece) in self.pieces.iter().enumerate() {
             match piece {
                 Piece::Text(text) => {
                     // The slash after a rest of no levels that stood first.
                     let text = match text.strip_prefix('/') {
-                        Some(text) if after_nothing && out.is_empty() => text,
+                        Some(text) if !begun && index > 0 => text,
                         _ => text.as_str(),
                     };
+                    begun |= !text.is_empty();
                     out.push_str(text);
                 }
-                Piece::Level(index) => out.push_str(nth(filter, topic, *index)),
+                Piece::Level(wildcard) => {
+                    begun = true;
+                    out.push_str(nth(filter, topic, *wildcard));
+                }
                 Piece::Rest => match rest(filter, topic) {
-                    Some(rest) => out.push_str(rest),
+                    Some(rest) => {
+                        begun = true;
+                        out.push_str(rest);
+                    }
+                    // Only a slash can stand before it.
                     None => {
-                        after_nothing = true;
-                        if out.ends_with('/') {
-                            out.pop();
-                        }
+                        out.pop();
                     }
                 },
             }
