@@ -77,6 +77,7 @@ fn decode(
     let acknowledge = mapping.acknowledge;
     let (retained, duplicate) = (message.retain, message.dup);
     let excerpt = Excerpt::of(&message.topic);
+    let message = without_empty_content_type(message);
     let build = |builder: EventBuilder| {
         let mut builder = builder
             .without_extension(RETAINED)
@@ -102,6 +103,12 @@ fn decode(
         cause,
     })?;
     Ok((topic, event, acknowledge))
+}
+
+/// Some clients send the property though they have nothing to say in it.
+fn without_empty_content_type(mut message: Message) -> Message {
+    message.properties.content_type = message.properties.content_type.filter(|t| !t.is_empty());
+    message
 }
 
 /// What a message is, and its event so far.

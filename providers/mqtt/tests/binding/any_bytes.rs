@@ -8,7 +8,11 @@ use whirlwind_provider_mqtt::{Config, Format, Message, Properties, Qos, Version}
 use crate::common::{DOCUMENT, config};
 
 fn any_name() -> impl Strategy<Value = String> {
-    const NAMES: [&str; 11] = [
+    const NAMES: [&str; 15] = [
+        "a",
+        "b",
+        "c",
+        "d",
         "specversion",
         "id",
         "source",
@@ -67,16 +71,26 @@ fn any_payload() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn any_message() -> impl Strategy<Value = Message> {
-    let topic = prop_oneof!["[a$/+# é]{0,6}", any::<String>()];
-    let required = ["specversion", "id", "source", "type"];
-    let begun = prop::collection::vec(any_value(), required.len()).prop_map(move |values| {
-        let names = required.iter().map(|name| (*name).to_owned());
+    let topic = prop_oneof![8 => "[a/ é]{1,6}", 1 => "[a$/+# é]{0,6}", 1 => any::<String>()];
+    let begun = |values: Vec<String>| {
+        let names = ["specversion", "id", "source", "type"];
+        let names = names.into_iter().map(str::to_owned);
         names.zip(values).collect::<Vec<_>>()
-    });
-    let user = prop::collection::vec((any_name(), any_value()), 0..6);
+    };
+    let good = ["1.0", "1", "/a", "t"].map(str::to_owned).to_vec();
+    let user = prop::collection::vec((any_name(), any_value()), 0..4);
+    let begun = prop_oneof![
+        1 => Just(Vec::new()),
+        2 => Just(begun(good)),
+        1 => prop::collection::vec(any_value(), 4).prop_map(begun),
+    ];
     (
-        (topic, any_payload(), prop::option::of(any_content_type())),
-        (prop_oneof![Just(Vec::new()), begun], user),
+        (
+            topic,
+            any_payload(),
+            prop::option::weighted(0.3, any_content_type()),
+        ),
+        (begun, user),
         (0..3_u8, any::<bool>(), any::<bool>()),
     )
         .prop_map(

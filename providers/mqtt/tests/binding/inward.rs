@@ -386,6 +386,21 @@ fn without_a_content_type_a_document_is_known_by_its_four_members() {
 }
 
 #[test]
+fn an_empty_content_type_is_none() {
+    is(
+        &EVENTS,
+        message(Some(""), &MINIMAL, "x"),
+        minimal().data("x"),
+    );
+    is(&EVENTS, message(Some(""), &[], document("")), minimal());
+    is_plain(
+        &[Format::Auto, Format::Plain],
+        message(Some(""), &[], "x"),
+        None,
+    );
+}
+
+#[test]
 fn what_only_looks_like_a_document_is_plain() {
     for payload in [
         "",

@@ -49,6 +49,7 @@ fn circles_are_found_with_both_their_mappings() {
         ),
         // Part of a level.
         (&[("x/pre-a", "y/a")], &[("y/+", "x/pre-$1")], &[(0, 0)]),
+        (&[("x/abc", "y/a/c")], &[("y/+/+", "x/$1b$2")], &[(0, 0)]),
     ] {
         assert_eq!(found(ins, outs), expected, "{ins:?} {outs:?}");
     }
@@ -72,6 +73,9 @@ fn a_bridge_whose_ways_differ_is_no_circle() {
         // Known ends of a level.
         (&[("a/state", "x/lamp")], &[("x/+", "a/$1-set")]),
         (&[("a/state", "x/lamp")], &[("x/+", "a/set-$1")]),
+        (&[("x/abc", "y/z")], &[("y/+", "x/ab$1bc")]),
+        // What would begin with "$" is not sent.
+        (&[("+/x", "y")], &[("y/#", "$#/$$a/x")]),
         (&[("a/+", "x")], &[]),
         (&[], &[("x", "a")]),
     ] {
@@ -93,7 +97,7 @@ fn any_filter() -> impl Strategy<Value = String> {
 
 fn any_target() -> impl Strategy<Value = String> {
     let levels = [
-        "a", "b", "", "$1", "$1", "$2", "$#", "$#", "a$1", "$1b", "$1$2", "$$a",
+        "a", "b", "", "$1", "$1", "$2", "$#", "$#", "a$1", "$1b", "$1$2", "$1b$2", "$$a",
     ];
     let levels = prop::sample::select(levels.to_vec());
     prop::collection::vec(levels, 1..4).prop_map(|levels| levels.join("/"))
