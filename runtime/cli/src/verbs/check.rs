@@ -1,7 +1,8 @@
 //! `check`: what would fail at start, without starting.
 
 use owo_colors::OwoColorize as _;
-use whirlwind::Check as Checked;
+use whirlwind::doctor::Finding;
+use whirlwind::{Check as Checked, CheckedActor};
 
 use super::{app, doctor, start_failure};
 use crate::args::{Check, Global};
@@ -32,11 +33,9 @@ pub(crate) async fn run(global: &Global, check: &Check, progress: &Progress) -> 
         // An array as every listing: of the actors, since what is said of the app is for people, and then of the findings.
         let unwritable =
             |error| Failure::failed(format!("the answer cannot be written as JSON: {error}"));
-        let actors = checked.actors.iter().map(serde_json::to_value);
-        let findings = online.iter().map(serde_json::to_value);
-        let all: Result<Vec<_>, _> = actors.chain(findings).collect();
-        let text = all.and_then(|all| serde_json::to_vec(&all));
-        print::json_line(&text.map_err(unwritable)?)?;
+        let actors = checked.actors.iter().map(Row::Actor);
+        let rows: Vec<_> = actors.chain(online.iter().map(Row::Finding)).collect();
+        print::json_line(&serde_json::to_vec(&rows).map_err(unwritable)?)?;
     } else {
         print::out(&words(&checked))?;
         if !online.is_empty() {
@@ -46,6 +45,14 @@ pub(crate) async fn run(global: &Global, check: &Check, progress: &Progress) -> 
         }
     }
     Ok(exit)
+}
+
+/// An object of the JSON array.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Row<'c> {
+    Actor(&'c CheckedActor),
+    Finding(&'c Finding),
 }
 
 /// A paragraph for each actor.

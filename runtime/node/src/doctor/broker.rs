@@ -77,17 +77,21 @@ fn judge(name: &str, config: &Config, tried: Result<Probe, ProbeError>) -> Vec<F
     let message = format!("{at} takes the connection");
     let mut findings = vec![Finding::ok("broker", name, message)];
     for subscription in probe.subscriptions {
-        let filter = &subscription.filter;
+        let filter = match subscription.filter.starts_with("$share/") {
+            // As a member of the group it would have had messages that are for the others.
+            true => format!("`{}`, tried outside its group,", subscription.filter),
+            false => format!("`{}`", subscription.filter),
+        };
         let wanted = number(subscription.wanted);
         let is = |message: String| Finding::ok("subscription", name, message);
         findings.push(match subscription.granted {
             Ok(granted) if granted < subscription.wanted => is(format!(
-                "`{filter}` is granted with QoS {}, not {wanted}",
+                "{filter} is granted with QoS {}, not {wanted}",
                 number(granted)
             ))
             .warning("let the broker grant it, or lower `qos` of the mapping"),
-            Ok(_) => is(format!("`{filter}` is granted with QoS {wanted}")),
-            Err(why) => is(format!("`{filter}` is refused: {why}"))
+            Ok(_) => is(format!("{filter} is granted with QoS {wanted}")),
+            Err(why) => is(format!("{filter} is refused: {why}"))
                 .fault("let the broker's access rules grant it to this user, or correct `in`"),
         });
     }
