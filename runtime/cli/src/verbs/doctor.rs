@@ -44,15 +44,15 @@ pub(crate) async fn run(global: &Global, doctor: &Doctor, progress: &Progress) -
 async fn of_app(app: &App, data_dir: Option<&Path>, progress: &Progress) -> (Vec<Finding>, Exit) {
     let moving = progress.begin(format!("looking at {}", app.name));
     let mut findings = Vec::new();
-    let builds = app.actors.values().filter_map(|actor| actor.build.as_ref());
-    if builds.into_iter().any(|command| command.contains(TARGET)) {
+    let mut builds = app.actors.values().filter_map(|actor| actor.build.as_ref());
+    if builds.any(|command| command.contains(TARGET)) {
         let wanted = match app.missing_components().is_empty() {
             true => Wanted::Later,
             false => Wanted::Now,
         };
         findings.push(target(&app.folder, wanted).await);
     }
-    // Before the components: what they take is not to be counted twice.
+    // Before the components: what they take is not counted twice.
     let around = whirlwind::doctor::doctor(app, data_dir).await;
     let usable = !around
         .iter()
