@@ -8,6 +8,7 @@
 //! - [`Message`]: a PUBLISH of either version, without its packet.
 //! - [`binding`]: messages as events and events as messages, by the CloudEvents MQTT binding 1.0.2.
 //!
+//! - [`probe`](probe()): a broker tried out, beside whatever session there is.
 //! - [`Mqtt`]: the provider. Inside it: `connection`, one after another until closed; `session`, one
 //!   of them; `inbound` and `outbox`, the queues of what comes in and goes out, without time and
 //!   without a connection; `limits`, what a connection can carry; `shared`, what callers and the
@@ -28,6 +29,7 @@ mod mapping;
 mod message;
 mod mqtt;
 mod outbox;
+mod probe;
 mod session;
 mod shared;
 mod wire;
@@ -42,3 +44,4 @@ pub use mapping::{
 };
 pub use message::{Message, Properties, Qos};
 pub use mqtt::Mqtt;
+pub use probe::{Probe, ProbeError, Subscription, probe};

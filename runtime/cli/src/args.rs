@@ -57,6 +57,8 @@ pub(crate) enum Verb {
     Build(Build),
     /// Looks for what would fail at start, without starting
     Check(Check),
+    /// Looks for what the machine and the manifest need, and says the remedy for each fault
+    Doctor(Doctor),
     /// Publishes an event
     Pub(Publish),
     /// Prints the events of matching topics
@@ -151,6 +153,15 @@ pub(crate) struct Build {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) app: AppAt,
+    /// Tries the brokers that the manifest names as well, without publishing anything
+    #[arg(long)]
+    pub(crate) online: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
     #[command(flatten)]
     pub(crate) app: AppAt,
 }
@@ -319,7 +330,8 @@ impl Verb {
                 true
             }
             Self::Dead(_) => true,
-            Self::Up(_) | Self::Build(_) | Self::Check(_) | Self::Completions { .. } => false,
+            Self::Up(_) | Self::Build(_) | Self::Check(_) | Self::Doctor(_) => false,
+            Self::Completions { .. } => false,
         }
     }
 
@@ -328,6 +340,7 @@ impl Verb {
         match self {
             Self::Up(up) => !up.subscribe.is_empty(),
             Self::Check(_)
+            | Self::Doctor(_)
             | Self::Pub(_)
             | Self::Sub(_)
             | Self::Ps
@@ -347,6 +360,7 @@ impl Verb {
             Self::Up(_) => "up",
             Self::Build(_) => "build",
             Self::Check(_) => "check",
+            Self::Doctor(_) => "doctor",
             Self::Pub(_) => "pub",
             Self::Sub(_) => "sub",
             Self::Ps => "ps",

@@ -4,6 +4,7 @@ mod build;
 mod check;
 mod completions;
 mod dead;
+mod doctor;
 mod kill;
 mod kv;
 mod ps;
@@ -35,6 +36,7 @@ pub(crate) async fn run(args: Args, progress: &Progress) -> Ended {
         Verb::Up(up) => up::run(&global, up, progress).await,
         Verb::Build(build) => build::run(&build, progress).await,
         Verb::Check(check) => check::run(&global, &check, progress).await,
+        Verb::Doctor(doctor) => doctor::run(&global, &doctor, progress).await,
         Verb::Pub(publish) => publish::run(&global, publish).await,
         Verb::Sub(subscribe) => sub::run(&global, &subscribe).await,
         Verb::Ps => ps::run(&global).await,

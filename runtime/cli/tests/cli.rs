@@ -19,6 +19,8 @@ mod broker;
 mod client;
 #[path = "cli/dead.rs"]
 mod dead;
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/ends.rs"]
 mod ends;
 #[path = "cli/fake_node.rs"]

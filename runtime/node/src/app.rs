@@ -217,12 +217,16 @@ pub struct Mqtt {
     pub config: Arc<Config>,
     /// How much may wait to go out.
     pub outbox: Mailbox,
+    /// The file that the password came from.
+    pub password_file: Option<PathBuf>,
 }
 
 impl PartialEq for Mqtt {
     /// Whether the two were made by the same check: what a client is started with cannot be compared.
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.config, &other.config) && self.outbox == other.outbox
+        Arc::ptr_eq(&self.config, &other.config)
+            && self.outbox == other.outbox
+            && self.password_file == other.password_file
     }
 }
 

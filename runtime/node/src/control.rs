@@ -8,6 +8,7 @@ mod events;
 mod socket;
 
 pub use dead::{AllDeliveredAgain, DeadLetterCounts, DeliveredAgain, Dropped, NotDelivered};
+pub(crate) use socket::Found;
 pub use socket::{ControlError, SOCKET, Socket};
 
 use std::sync::{Arc, Weak};

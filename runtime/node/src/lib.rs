@@ -41,6 +41,7 @@
 //! | `subscription` | events as somebody who looks on sees them |
 //! | [`part`](Part) | what a node says of its parts |
 //! | [`check`](check()) | what would fail at start, without starting |
+//! | [`doctor`] | what a machine or an app's surroundings lack, with the remedy |
 //! | [`guarantee`](Guarantee) | what an event gets that an actor accepted |
 //!
 //! Errors say what was wrong, where, and what to do: [`ManifestError`] before anything runs, [`StartError`] until all is up,
@@ -52,6 +53,7 @@ pub mod app;
 mod check;
 pub mod control;
 pub mod dead;
+pub mod doctor;
 mod guarantee;
 mod lifecycle;
 pub mod manifest;

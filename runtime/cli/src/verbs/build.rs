@@ -18,7 +18,7 @@ use crate::print::{self, printable};
 use crate::progress::Progress;
 
 /// The target that guests are built for; the one thing that a build may need and that can be added.
-const TARGET: &str = "wasm32-wasip2";
+pub(super) const TARGET: &str = "wasm32-wasip2";
 
 /// Lines of a build's output that wait to be taken. The build waits when they are not.
 const WAITING: usize = 64;
@@ -135,7 +135,7 @@ async fn add_target(folder: &Path, progress: &Progress) -> Result<(), Failure> {
 
 /// A command that does not inherit what an outer cargo set for its own build: `cargo run -- up --build` must not build guests
 /// into the target folder, with the flags or by the toolchain of the program that runs.
-fn clean(program: &str) -> Command {
+pub(super) fn clean(program: &str) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if is_of_a_build(&name) {

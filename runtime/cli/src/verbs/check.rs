@@ -1,9 +1,10 @@
 //! `check`: what would fail at start, without starting.
 
 use owo_colors::OwoColorize as _;
-use whirlwind::Check as Checked;
+use whirlwind::doctor::Finding;
+use whirlwind::{Check as Checked, CheckedActor};
 
-use super::{app, start_failure};
+use super::{app, doctor, start_failure};
 use crate::args::{Check, Global};
 use crate::exit::{Ended, Failure};
 use crate::print::{self, printable};
@@ -18,13 +19,40 @@ pub(crate) async fn run(global: &Global, check: &Check, progress: &Progress) -> 
     for warning in &checked.warnings {
         print::note(printable(warning));
     }
+    let online = match check.online {
+        true => {
+            let moving = progress.begin(format!("trying the brokers of {}", app.name));
+            let findings = whirlwind::doctor::brokers(&app, global.data_dir.as_deref()).await;
+            drop(moving);
+            findings
+        }
+        false => Vec::new(),
+    };
+    let exit = doctor::exit(&online);
     if global.json {
-        // An array as every listing: of the actors, since what is said of the app is for people.
+        // An array as every listing: of the actors, since what is said of the app is for people, and then of the findings.
         let unwritable =
             |error| Failure::failed(format!("the answer cannot be written as JSON: {error}"));
-        return print::json_line(&serde_json::to_vec(&checked.actors).map_err(unwritable)?);
+        let actors = checked.actors.iter().map(Row::Actor);
+        let rows: Vec<_> = actors.chain(online.iter().map(Row::Finding)).collect();
+        print::json_line(&serde_json::to_vec(&rows).map_err(unwritable)?)?;
+    } else {
+        print::out(&words(&checked))?;
+        if !online.is_empty() {
+            print::out(&doctor::table(&online))?;
+        } else if check.online {
+            print::note("no provider of type `mqtt`, so no broker to try");
+        }
     }
-    print::out(&words(&checked))
+    Ok(exit)
+}
+
+/// An object of the JSON array.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Row<'c> {
+    Actor(&'c CheckedActor),
+    Finding(&'c Finding),
 }
 
 /// A paragraph for each actor and each timer.

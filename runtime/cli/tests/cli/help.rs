@@ -4,10 +4,11 @@ use std::path::Path;
 
 use crate::bed::run;
 
-const VERBS: [&[&str]; 23] = [
+const VERBS: [&[&str]; 24] = [
     &["up"],
     &["build"],
     &["check"],
+    &["doctor"],
     &["pub"],
     &["sub"],
     &["ps"],

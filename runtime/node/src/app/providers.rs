@@ -241,6 +241,7 @@ impl Check<'_, '_> {
         Some(Mqtt {
             config: Arc::new(config),
             outbox: mailbox(&section.outbox, &MailboxSection::default()),
+            password_file: self.file(section.password_file.as_deref(), &at.key("password_file")),
         })
     }
 

@@ -56,6 +56,15 @@ pub struct Socket {
     path: PathBuf,
 }
 
+/// What was found where a socket is to be, and is no hindrance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Nothing.
+    Nothing,
+    /// A socket that nobody answers on.
+    Left,
+}
+
 /// An open socket; its file goes when it is dropped.
 pub(super) struct Listening {
     listener: UnixListener,
@@ -68,24 +77,10 @@ impl Socket {
     /// # Errors
     /// [`ControlError`].
     pub fn claim(path: &Path) -> Result<Self, ControlError> {
-        let length = path.as_os_str().len();
+        let found = Self::look(path)?;
         let path = path.to_owned();
-        if length > MAX_PATH {
-            return Err(ControlError::TooLong { path, length });
-        }
-        match path.symlink_metadata() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self { path }),
-            Err(error) => return Err(ControlError::Io { path, error }),
-            Ok(found) if !found.file_type().is_socket() => {
-                return Err(ControlError::InTheWay(path));
-            }
-            Ok(_) => {}
-        }
-        match UnixStream::connect(&path) {
-            Ok(_) => return Err(ControlError::Running(path)),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-            // Whoever made it may well live: only a refusal shows that nobody listens.
-            Err(error) => return Err(ControlError::Io { path, error }),
+        if found == Found::Nothing {
+            return Ok(Self { path });
         }
         tracing::debug!(
             "replacing a socket that nobody answers on: {}",
@@ -93,6 +88,32 @@ impl Socket {
         );
         match std::fs::remove_file(&path) {
             Ok(()) => Ok(Self { path }),
+            Err(error) => Err(ControlError::Io { path, error }),
+        }
+    }
+
+    /// What lies at `path` and would not keep a node from taking it.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub(crate) fn look(path: &Path) -> Result<Found, ControlError> {
+        let length = path.as_os_str().len();
+        let path = path.to_owned();
+        if length > MAX_PATH {
+            return Err(ControlError::TooLong { path, length });
+        }
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            Err(error) => return Err(ControlError::Io { path, error }),
+            Ok(found) if !found.file_type().is_socket() => {
+                return Err(ControlError::InTheWay(path));
+            }
+            Ok(_) => {}
+        }
+        match UnixStream::connect(&path) {
+            Ok(_) => Err(ControlError::Running(path)),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Found::Left),
+            // Whoever made it may well live: only a refusal shows that nobody listens.
             Err(error) => Err(ControlError::Io { path, error }),
         }
     }

@@ -37,16 +37,20 @@ pub enum ComponentError {
 /// An engine for the components of `app`. Refused if the machine has no room for the instances even if each is as small as they
 /// come: that is known before anything is compiled.
 pub(crate) fn engine(app: &App, data_dir: &Path) -> Result<Engine, StartError> {
-    let smallest = app.actors.values().map(|actor| {
-        let need = Need::of(isolation(actor), 1);
-        (need, count(actor.instances))
-    });
-    Room::now().check(smallest)?;
+    Room::now().check(smallest(app))?;
     Ok(Engine::new(EngineConfig {
         cache: data_dir::compiled(data_dir),
         pool: pool(app),
         ..EngineConfig::default()
     })?)
+}
+
+/// What the instances of `app` take if each is as small as they come.
+pub(crate) fn smallest(app: &App) -> impl Iterator<Item = (Need, usize)> {
+    app.actors.values().map(|actor| {
+        let need = Need::of(isolation(actor), 1);
+        (need, count(actor.instances))
+    })
 }
 
 /// A pool as large as the instances per message of `app` need, and one place more, in which a component is tried before it
