@@ -8,8 +8,7 @@ use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-
-use crate::mosquitto::Mosquitto;
+use whirlwind_tests::Mosquitto;
 
 /// 100 bytes, as the events of the other measures.
 const DATA: [u8; 100] = [b'x'; 100];

@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a benchmark reports by panicking
 
 mod driver;
-mod mosquitto;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -13,10 +12,9 @@ use std::process::ExitCode;
 use tempfile::TempDir;
 use whirlwind::{App, Node, PartState, Variables};
 use whirlwind_benches::{Report, Run, Unit};
-use whirlwind_tests::guest;
+use whirlwind_tests::{Mosquitto, guest};
 
 use crate::driver::{Driver, echo};
-use crate::mosquitto::Mosquitto;
 
 /// The binary's allocator.
 #[global_allocator]
