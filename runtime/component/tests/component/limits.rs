@@ -25,6 +25,14 @@ fn limits(limits: Limits) -> Settings {
     }
 }
 
+/// Settings for what computes for long in a debug build: a deadline that no busy machine comes to.
+fn patient() -> Settings {
+    limits(Limits {
+        deadline: Duration::from_secs(60),
+        ..Limits::default()
+    })
+}
+
 /// The limits of these tests: a deadline that is soon over.
 fn soon() -> Settings {
     limits(Limits {
@@ -400,7 +408,7 @@ async fn messages_that_a_guest_keeps_are_counted_with_their_contents() {
             &core,
         )
     };
-    let mut actor = Actor::new(hoards(1 << 20, false), Settings::default()).await;
+    let mut actor = Actor::new(hoards(1 << 20, false), patient()).await;
     let trap = actor.handle(event("x")).await.trap();
     assert_eq!(
         trap.text,
@@ -408,13 +416,13 @@ async fn messages_that_a_guest_keeps_are_counted_with_their_contents() {
     );
     // Dropped, or small: 100 of them are nothing.
     for (bytes, drops) in [(1 << 20, true), (1 << 10, false)] {
-        let mut actor = Actor::new(hoards(bytes, drops), Settings::default()).await;
+        let mut actor = Actor::new(hoards(bytes, drops), patient()).await;
         for _ in 0..3 {
             actor.handle(event("x")).await.ok();
         }
     }
     // A guest that keeps them from turn to turn comes to the end of its handles.
-    let mut actor = Actor::new(hoards(0, false), Settings::default()).await;
+    let mut actor = Actor::new(hoards(0, false), patient()).await;
     for _ in 0..40 {
         actor.handle(event("x")).await.ok();
     }

@@ -97,7 +97,7 @@ fn judge_disk(about: &str, disk: &StatVfs) -> Finding {
     let remedy = "make room, or choose another disk with --data-dir";
     match free {
         ..LEAST_SPACE => finding.fault(remedy),
-        ..LITTLE_SPACE => finding.warning(remedy),
+        LEAST_SPACE..LITTLE_SPACE => finding.warning(remedy),
         _ => finding,
     }
 }
