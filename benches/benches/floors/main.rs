@@ -5,7 +5,7 @@
 //! - [`hosted`]: the same component as an [`Instance`](whirlwind_component::Instance)
 //! - [`node`]: the same component twice, as actors of a whole node
 //!
-//! `cargo bench -p whirlwind-benches [-- [--json] [--test] [FILTER]]`; see `docs/benchmarks.md`.
+//! `cargo bench --workspace --bench floors [-- [--json] [--test] [FILTER]]`; see `docs/benchmarks.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a benchmark reports by panicking
 
 mod bare;
@@ -66,7 +66,8 @@ fn main() -> ExitCode {
     } else if run.is_whole() {
         report.table()
     } else {
-        "every measure ran; its figures come from `cargo bench -p whirlwind-benches`".to_owned()
+        "every measure ran; its figures come from `cargo bench --workspace --bench floors`"
+            .to_owned()
     };
     match writeln!(std::io::stdout(), "{result}") {
         Ok(()) => ExitCode::SUCCESS,

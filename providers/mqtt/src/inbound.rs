@@ -188,9 +188,13 @@ impl Inbound {
     }
 
     /// There is another connection. In a session that goes on, what is unread and held by the broker comes again; in a new one it
-    /// would not.
+    /// would not, and from here on only we have it.
     pub(crate) fn resumed(&mut self, present: bool) {
-        if present {
+        if !present {
+            self.unread
+                .iter_mut()
+                .for_each(|unread| unread.number = None);
+        } else {
             let bytes = &mut self.unread_bytes;
             self.unread.retain(|unread| {
                 if unread.number.is_some() {

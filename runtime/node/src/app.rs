@@ -58,6 +58,8 @@ pub struct App {
     pub providers: BTreeMap<String, Provider>,
     /// The rules for topics, the most specific filter first.
     pub topics: Vec<TopicRule>,
+    /// How long a stopping node without actors waits for what is to go out.
+    pub drain: Duration,
     /// The timers by name.
     pub timers: BTreeMap<String, Timer>,
 }

@@ -293,7 +293,7 @@ impl Node {
         let drain = self.0.actors.values().map(|actor| actor.spec.drain).max();
         tokio::select! {
             () = idle => {}
-            () = tokio::time::sleep(drain.unwrap_or_default()) => {}
+            () = tokio::time::sleep(drain.unwrap_or(self.0.app.drain)) => {}
             _ = tree.ended() => {}
         }
         tree.stop().await;

@@ -95,6 +95,19 @@ fn unread_messages_stay_where_the_broker_has_forgotten_them() {
 }
 
 #[test]
+fn a_message_that_only_we_have_stays_over_all_later_connections() {
+    let mut inbound = Inbound::new(WINDOW);
+    inbound.arrive(message(Qos::AtLeastOnce), 1).unwrap();
+    inbound.lost();
+    // The broker has forgotten the session, and the message with it.
+    inbound.resumed(false);
+    inbound.lost();
+    inbound.resumed(true);
+    let (_, number) = inbound.take().unwrap();
+    assert_eq!(number, None, "nobody waits for its receipt");
+}
+
+#[test]
 fn what_is_malformed_is_acknowledged_in_its_turn() {
     let mut inbound = Inbound::new(WINDOW);
     let first = held(&mut inbound, 1);

@@ -65,6 +65,10 @@ pub(super) fn app(
         actors,
         providers,
         topics,
+        drain: manifest
+            .defaults
+            .drain
+            .map_or(defaults::DRAIN, |span| span.0),
         timers,
     };
     for (inner, outer) in paths::shared_folders(&app) {

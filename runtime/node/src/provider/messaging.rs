@@ -17,6 +17,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
 use tokio::time::sleep;
 use whirlwind_bus::{Bus, Capacity, Inbox, MailboxSpec, Settled, Verdict};
 use whirlwind_provider_api::{Link, Messaging, MessagingCounts, Receipt};
@@ -165,17 +166,19 @@ impl MessagingProvider {
                 Some(()) = waiting.next(), if !waiting.is_empty() => {}
                 Ok(owed) = self.owed.1.recv_async() => waiting.push(owed.give()),
                 changed = link.changed() => {
-                    if changed.is_err() {
+                    let now = link.borrow_and_update().clone();
+                    if changed.is_err() || now == Link::Closed {
+                        self.client.send_replace(None);
                         return ExitReason::failed("the client has ended by itself");
                     }
-                    let now = link.borrow_and_update().clone();
                     self.tell(now, &mut was_up);
                 }
             }
         }
         // All that could be handled has been: what has settled by now is acknowledged, the rest goes back.
         waiting.extend(self.owed.1.try_iter().map(Owed::give));
-        while let Some(Some(())) = waiting.next().now_or_never() {}
+        // Unconstrained: tokio would say of what is ready that it is not, past so many of them.
+        while let Some(Some(())) = unconstrained(waiting.next()).now_or_never() {}
         client.close().await;
         self.release();
         self.client.send_replace(None);
