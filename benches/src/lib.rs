@@ -8,10 +8,49 @@
 //! - [`run`]: [`Run`], what the command line asks for, and [`Group`], measures that are taken in turn
 //! - [`report`]: the table, and the same as JSON
 //!
-//! The measures themselves are in `benches/floors/`. This crate measures and judges nothing: a goal is for whoever reads the table.
+//! The measures themselves are in `benches/`. This crate measures and judges nothing: a goal is for whoever reads the table.
 
 pub mod report;
 pub mod run;
 
+use std::io::Write as _;
+use std::process::ExitCode;
+
 pub use report::{Against, Report, Unit};
 pub use run::{Group, Run};
+
+/// The main function of the benchmark `name`: reads the command line, runs `measures` as the binary runs a node, and prints what
+/// they added to the report.
+#[allow(clippy::expect_used)] // a benchmark reports by panicking
+pub fn main(
+    name: &str,
+    title: &'static str,
+    measures: impl AsyncFnOnce(&Run, &mut Report),
+) -> ExitCode {
+    let run = match Run::from_args(std::env::args().skip(1)) {
+        Ok(run) => run,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    // As the binary makes its own.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .event_interval(8)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let mut report = Report::new(title);
+    runtime.block_on(measures(&run, &mut report));
+    let result = if run.json {
+        format!("{:#}", report.json())
+    } else if run.is_whole() {
+        report.table()
+    } else {
+        format!("every measure ran; figures come from `cargo bench --workspace --bench {name}`")
+    };
+    match writeln!(std::io::stdout(), "{result}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE, // whoever reads it went away
+    }
+}

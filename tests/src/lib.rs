@@ -5,7 +5,6 @@
 //! | [`alone`] | tests in a process of their own |
 //! | [`guests`] | the components that tests run, built from `actors/` |
 //! | [`bed`] | a node for one test, in a folder of its own |
-//! | [`mosquitto`] | a real MQTT broker of the test's own |
 //! | [`log`] | what all nodes of a process say in the log, to be waited for and looked through |
 #![allow(clippy::panic)] // a harness reports by panicking
 
@@ -13,11 +12,10 @@ pub mod alone;
 pub mod bed;
 pub mod guests;
 pub mod log;
-pub mod mosquitto;
 
 pub use bed::{Bed, Watch};
 pub use guests::guest;
-pub use mosquitto::Mosquitto;
+pub use whirlwind_peers::{Mosquitto, leave_out};
 
 /// `many` where the environment sets `WHIRLWIND_FULL`, else `some`: tests whose numbers take minutes in a debug build run with
 /// smaller ones until somebody asks for all.

@@ -13,7 +13,6 @@ mod events;
 mod hosted;
 mod node;
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -38,41 +37,16 @@ use crate::hosted::{Hosted, KeepNothing, component};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let run = match Run::from_args(std::env::args().skip(1)) {
-        Ok(run) => run,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
-    let (Some(relay), Some(buckets)) = (guest("relay"), guest("buckets")) else {
-        return ExitCode::SUCCESS; // left out, which was said
-    };
-    // As the binary makes its own.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .event_interval(8)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let mut report = Report::new("100 B of data, release build with the binary's allocator");
-    runtime.block_on(async {
-        turn(&run, &mut report, &relay).await;
-        pair(&run, &mut report, &relay).await;
-        instance_per_message(&run, &mut report, &relay).await;
-        increment(&run, &mut report, &buckets).await;
-    });
-    let result = if run.json {
-        format!("{:#}", report.json())
-    } else if run.is_whole() {
-        report.table()
-    } else {
-        "every measure ran; its figures come from `cargo bench --workspace --bench floors`"
-            .to_owned()
-    };
-    match writeln!(std::io::stdout(), "{result}") {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE, // whoever reads it went away
-    }
+    let title = "100 B of data, release build with the binary's allocator";
+    whirlwind_benches::main("floors", title, async |run, report| {
+        let (Some(relay), Some(buckets)) = (guest("relay"), guest("buckets")) else {
+            return; // left out, which was said
+        };
+        turn(run, report, &relay).await;
+        pair(run, report, &relay).await;
+        instance_per_message(run, report, &relay).await;
+        increment(run, report, &buckets).await;
+    })
 }
 
 /// What the host adds to one call.

@@ -5,7 +5,6 @@
 
 mod driver;
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -22,36 +21,19 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const WINDOW: usize = 64;
 
+/// Without the second line its bound would be measured.
+fn lines(_: &Path) -> String {
+    "allow_anonymous true\nmax_inflight_messages 1000".to_owned()
+}
+
 fn main() -> ExitCode {
-    let run = match Run::from_args(std::env::args().skip(1)) {
-        Ok(run) => run,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
-    let (Some(relay), Some(broker)) = (guest("relay"), Mosquitto::start()) else {
-        return ExitCode::SUCCESS; // left out, which was said
-    };
-    // As the binary makes its own.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .event_interval(8)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let mut report = Report::new("100 B of data, QoS 1, MQTT 5, mosquitto on loopback");
-    runtime.block_on(round_trips(&run, &mut report, &relay, &broker));
-    let result = if run.json {
-        format!("{:#}", report.json())
-    } else if run.is_whole() {
-        report.table()
-    } else {
-        "every measure ran; its figures come from `cargo bench --workspace --bench mqtt`".to_owned()
-    };
-    match writeln!(std::io::stdout(), "{result}") {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE, // whoever reads it went away
-    }
+    let title = "100 B of data, QoS 1, MQTT 5, mosquitto on loopback";
+    whirlwind_benches::main("mqtt", title, async |run, report| {
+        let (Some(relay), Some(broker)) = (guest("relay"), Mosquitto::start_with(lines)) else {
+            return; // left out, which was said
+        };
+        round_trips(run, report, &relay, &broker).await;
+    })
 }
 
 async fn round_trips(run: &Run, report: &mut Report, relay: &Path, broker: &Mosquitto) {

@@ -11,11 +11,10 @@ mod will;
 use std::time::Duration;
 
 use crate::mapping::Mappings;
-use crate::{InMapping, OutMapping, Qos};
+use crate::{InMapping, OutMapping};
 
 pub use backoff::Backoff;
 pub use error::ConfigError;
-pub use options::MAX_IN_FLIGHT;
 pub use secret::Secret;
 pub use tls::Tls;
 pub use url::{BrokerUrl, Scheme};
@@ -114,10 +113,5 @@ impl Config {
     pub fn with_mappings(mut self, inward: Vec<InMapping>, outward: Vec<OutMapping>) -> Self {
         self.mappings = Mappings::new(inward, outward);
         self
-    }
-
-    /// What to subscribe, see [`Mappings::subscriptions`].
-    pub fn subscriptions(&self) -> Vec<(String, Qos)> {
-        self.mappings.subscriptions()
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 use whirlwind_provider_api::Link;
 
-use crate::limits::IDS;
+use crate::limits::MAX_IN_FLIGHT;
 use crate::session::{Ended, Session};
 use crate::shared::Shared;
 use crate::wire;
@@ -79,7 +79,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 /// One connection: why it ended and how long it was up, if it was. `None` if it was closed.
 async fn connect(shared: &Shared, life: &mut Life) -> Option<(wire::End, Option<Duration>)> {
     // Each acknowledgement owed, each id in use, the subscription and the farewell, and some.
-    let requests = shared.inbound().window().held + usize::from(IDS) + 8;
+    let requests = shared.inbound().window().held + usize::from(MAX_IN_FLIGHT) + 8;
     let opened = wire::open(&shared.config, requests, life.every_release);
     let (mut line, requests) = match opened {
         Ok(opened) => opened,

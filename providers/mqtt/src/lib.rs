@@ -36,9 +36,9 @@ mod wire;
 
 pub use binding::{Cause, Malformed};
 pub use config::{
-    Backoff, BrokerUrl, Config, ConfigError, MAX_IN_FLIGHT, Scheme, Secret, StateTopic, Tls,
-    Version, Will,
+    Backoff, BrokerUrl, Config, ConfigError, Scheme, Secret, StateTopic, Tls, Version, Will,
 };
+pub use limits::MAX_IN_FLIGHT;
 pub use mapping::{
     Circle, DEFAULT_TYPE, Format, InMapping, MappingError, Mappings, Mode, OutMapping, circles,
 };

@@ -4,9 +4,10 @@ use whirlwind_provider_api::SendError;
 
 use crate::{Message, Qos};
 
-/// Ids that one client library's connection may have in use at once. Far more than a broker takes by default (mosquitto: 20), and a
-/// table of as many slots is all it costs.
-pub(crate) const IDS: u16 = 256;
+/// Messages that one connection may have sent and not had confirmed: the client library's ids go round in as many. Far more than a
+/// broker takes by default (mosquitto: 20), and a table of as many slots is all it costs. (The library's own default, 65,535, takes
+/// 13 MiB for each client.)
+pub const MAX_IN_FLIGHT: u16 = 256;
 
 /// What a broker of 3.1.1 is taken to accept at once, since none says: mosquitto's default. Version 2.0.11 of it confirms a message of
 /// QoS 2 beyond that and loses it.
@@ -31,7 +32,7 @@ impl Limits {
     /// One less than that are sent: with as many as the broker takes on their way, the client library reads no requests, and our
     /// acknowledgements are among them.
     pub(crate) fn window(receive_maximum: u16) -> usize {
-        usize::from(receive_maximum.min(IDS))
+        usize::from(receive_maximum.min(MAX_IN_FLIGHT))
             .saturating_sub(1)
             .max(1)
     }

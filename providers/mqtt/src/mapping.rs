@@ -16,3 +16,5 @@ pub use error::MappingError;
 pub use inward::{DEFAULT_TYPE, Format, InMapping};
 pub use outward::{Mode, OutMapping};
 pub use table::Mappings;
+
+pub(crate) use inward::unshared;

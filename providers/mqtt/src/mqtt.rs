@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::warn;
+use tracing::{info, warn};
 use whirlwind_event::{Event, Excerpt, Topic};
 use whirlwind_provider_api::{
     Handover, Link, Messaging, MessagingCounts, Receipt, Received, SendError,
@@ -35,6 +35,12 @@ impl Mqtt {
     pub fn start(config: Config) -> Result<Arc<Self>, ConfigError> {
         // The first line is only made to see that it can be.
         connection::try_to_open(&config)?;
+        for filter in config.mappings.lowered() {
+            info!(
+                provider = config.name,
+                "`{filter}` is subscribed with QoS 1, not 2: over a reconnect the client could not keep to exactly once"
+            );
+        }
         let shared = Arc::new(Shared::new(config));
         let connection = tokio::spawn(connection::run(shared.clone()));
         Ok(Arc::new(Self { shared, connection }))

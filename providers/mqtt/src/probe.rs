@@ -11,6 +11,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
+use crate::mapping::unshared;
 use crate::wire::{self, End, Happened};
 use crate::{Config, ConfigError, Qos};
 
@@ -102,7 +103,7 @@ pub async fn probe(config: &Config) -> Result<Probe, ProbeError> {
         .map_err(|_| slow("the connection"))??;
     let lost = |end: End| ProbeError::Refused { reason: end.reason };
     let mut granted = Vec::new();
-    let wanted = own.subscriptions();
+    let wanted = own.mappings.subscriptions();
     let conversation = async {
         loop {
             match line.poll().await? {
@@ -111,7 +112,7 @@ pub async fn probe(config: &Config) -> Result<Probe, ProbeError> {
                         break;
                     }
                     let filters = wanted.iter();
-                    let filters = filters.map(|(filter, qos)| (unshared(filter).to_owned(), *qos));
+                    let filters = filters.map(|(filter, qos)| (tried(filter), *qos));
                     requests.subscribe(filters.collect())?;
                 }
                 Happened::Subscribed(answers) => {
@@ -155,10 +156,14 @@ pub async fn probe(config: &Config) -> Result<Probe, ProbeError> {
     })
 }
 
+/// What is subscribed to try a subscription: of a shared one its filter, as a member of the group would take messages from the others.
+fn tried(subscription: &str) -> String {
+    unshared(subscription).unwrap_or(subscription).to_owned()
+}
+
 /// The first of the broker's addresses that takes a connection.
 async fn reach(config: &Config) -> Result<SocketAddr, ProbeError> {
-    // An IPv6 address has brackets in a URL.
-    let host = config.url.host().trim_matches(['[', ']']);
+    let host = config.url.host();
     let name = |reason: String| ProbeError::Name {
         host: host.to_owned(),
         reason,
@@ -179,21 +184,14 @@ async fn reach(config: &Config) -> Result<SocketAddr, ProbeError> {
     Err(last)
 }
 
-/// The filter of a shared subscription, or the filter as it is.
-fn unshared(filter: &str) -> &str {
-    let shared = filter.strip_prefix("$share/");
-    let within = shared.and_then(|shared| shared.split_once('/'));
-    within.map_or(filter, |(_, filter)| filter)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_group_is_not_joined() {
-        assert_eq!(unshared("$share/nodes/a/+"), "a/+");
-        assert_eq!(unshared("a/$share/b"), "a/$share/b");
+        assert_eq!(tried("$share/nodes/a/+"), "a/+");
+        assert_eq!(tried("a/$share/b"), "a/$share/b");
     }
 
     #[tokio::test]

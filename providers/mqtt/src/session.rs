@@ -229,7 +229,7 @@ impl<'a> Session<'a> {
         if !settled {
             return Ok(());
         }
-        let filters = self.shared.config.subscriptions();
+        let filters = self.shared.config.mappings.subscriptions();
         if self.life.subscribed || filters.is_empty() {
             self.life.subscribed = true;
             self.begin_to_send();
@@ -246,7 +246,7 @@ impl<'a> Session<'a> {
                 "the broker answered a subscription that was not made",
             ));
         }
-        let filters = self.shared.config.subscriptions();
+        let filters = self.shared.config.mappings.subscriptions();
         if filters.len() != answers.len() {
             return Err(End::new("the broker did not answer every subscription"));
         }
@@ -289,7 +289,7 @@ impl<'a> Session<'a> {
         let Some(state) = &self.shared.config.state else {
             return;
         };
-        let message = Message {
+        let mut message = Message {
             topic: state.topic.clone(),
             payload: text.into(),
             qos: state.qos,
@@ -298,7 +298,14 @@ impl<'a> Session<'a> {
             properties: Properties::default(),
         };
         let size = message.size();
-        self.shared.outbox().say(message, size);
+        // Nobody waits for it who could be told.
+        match self.limits.fit(&mut message, size) {
+            Ok(()) => self.shared.outbox().say(message, size),
+            Err(error) => warn!(
+                provider = self.shared.config.name,
+                "the state cannot be said: {error}"
+            ),
+        }
     }
 
     fn confirm(&mut self, id: u16, how: Result<(), SendError>) {

@@ -5,9 +5,9 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::Poll;
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt as _;
 
 use crate::limits::Limits;
 use crate::outbox::Again;
@@ -169,15 +169,10 @@ impl Requests {
     }
 }
 
-/// Polls a future of the library; a panic in it is an end.
+/// Polls a future of the library; a panic in it is an end. What it leaves half done is not polled again, only dropped.
 async fn caught<T>(future: impl Future<Output = Result<T, End>>) -> Result<T, End> {
-    let mut future = pin!(future);
-    std::future::poll_fn(move |cx| {
-        // What the panic leaves half done is not polled again, only dropped.
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-        polled.unwrap_or_else(|panic| Poll::Ready(Err(End::new(panicked(&*panic)))))
-    })
-    .await
+    let polled = AssertUnwindSafe(future).catch_unwind().await;
+    polled.unwrap_or_else(|panic| Err(End::new(panicked(&*panic))))
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> String {

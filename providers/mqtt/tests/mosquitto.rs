@@ -2,84 +2,42 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::collections::HashSet;
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokio::time::timeout;
 use whirlwind_event::{Event, EventBuilder, Topic};
+use whirlwind_peers::Mosquitto;
 use whirlwind_provider_api::{Link, Messaging, Receipt};
 use whirlwind_provider_mqtt::{
     Backoff, Config, InMapping, Mqtt, OutMapping, Qos, StateTopic, Version,
 };
 
-const BROKER: &str = "/usr/sbin/mosquitto";
-
 /// More than any of this takes; a test that waits so long fails.
 const BOUND: Duration = Duration::from_secs(60);
 
-/// A broker on a port of its own; `keeps` its sessions in a file when it is told to end.
-struct Mosquitto {
-    dir: TempDir,
-    port: u16,
+/// A broker that `keeps` its sessions over a restart, or is killed at each.
+struct Broker {
+    mosquitto: Mosquitto,
     keeps: bool,
-    child: Child,
 }
 
-impl Mosquitto {
-    /// `None`, with a word, where there is none; in CI there must be one.
+impl Broker {
     fn start(keeps: bool) -> Option<Self> {
-        if !Path::new(BROKER).exists() {
-            assert!(std::env::var_os("CI").is_none(), "{BROKER} is not there");
-            eprintln!("skipped: {BROKER} is not there");
-            return None;
-        }
-        let dir = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let text = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence {keeps}\n\
-             persistence_location {}/\nmax_queued_messages 0\nset_tcp_nodelay true\nuser root\n",
-            dir.path().display()
-        );
-        std::fs::write(dir.path().join("conf"), text).unwrap();
-        let child = Self::spawn(dir.path());
-        Some(Self {
-            dir,
-            port,
-            keeps,
-            child,
-        })
+        let mosquitto = Mosquitto::start()?;
+        Some(Self { mosquitto, keeps })
     }
 
-    fn spawn(dir: &Path) -> Child {
-        Command::new(BROKER)
-            .arg("-c")
-            .arg(dir.join("conf"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
-    }
-
-    /// Told to end if it is to keep its sessions, else killed; then started again.
     fn restart(&mut self) {
-        if self.keeps {
-            let pid = self.child.id().to_string();
-            assert!(Command::new("kill").arg(pid).status().unwrap().success());
-        } else {
-            self.child.kill().unwrap();
+        match self.keeps {
+            true => self.mosquitto.end(),
+            false => self.mosquitto.kill(),
         }
-        self.child.wait().unwrap();
-        self.child = Self::spawn(self.dir.path());
+        self.mosquitto.again();
     }
 
     fn config(&self, name: &str, version: Version) -> Config {
-        let url = format!("mqtt://127.0.0.1:{}", self.port);
-        let mut config = Config::new(name, &url, name).unwrap();
+        let mut config = Config::new(name, &self.mosquitto.url(), name).unwrap();
         config.version = version;
         config.backoff = Backoff {
             min: Duration::from_millis(20),
@@ -88,24 +46,6 @@ impl Mosquitto {
         };
         config
     }
-}
-
-impl Drop for Mosquitto {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A free port below those that the system gives to clients: one that tries to connect while the broker is away could be given the
-/// broker's own, be connected with itself, and keep the broker from coming back.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 18_000 + u16::try_from(std::process::id() % 10_000).unwrap();
-    let mut ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
-    ports
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .unwrap()
 }
 
 fn event(number: usize) -> Arc<Event> {
@@ -117,13 +57,13 @@ fn event(number: usize) -> Arc<Event> {
     Arc::new(event.build().unwrap())
 }
 
-fn receiver(broker: &Mosquitto, version: Version) -> Arc<Mqtt> {
+fn receiver(broker: &Broker, version: Version) -> Arc<Mqtt> {
     let inward = InMapping::new("bus/+", "got/$1").unwrap();
     let config = broker.config("receiver", version);
     Mqtt::start(config.with_mappings(vec![inward], Vec::new())).unwrap()
 }
 
-fn sender(broker: &Mosquitto, version: Version, qos: Qos) -> Arc<Mqtt> {
+fn sender(broker: &Broker, version: Version, qos: Qos) -> Arc<Mqtt> {
     let mut outward = OutMapping::new("send/+", "bus/$1").unwrap();
     outward.qos = qos;
     let config = broker.config("sender", version);
@@ -156,7 +96,7 @@ async fn all(receiver: &Mqtt, got: &mut HashSet<usize>, count: usize, what: &str
 }
 
 /// A stream of events through a broker that is restarted again and again.
-async fn stream(mut broker: Mosquitto, version: Version, qos: Qos) {
+async fn stream(mut broker: Broker, version: Version, qos: Qos) {
     const EACH: usize = 150;
     const ROUNDS: usize = 4;
     let receiver = receiver(&broker, version);
@@ -218,7 +158,7 @@ async fn stream(mut broker: Mosquitto, version: Version, qos: Qos) {
 async fn nothing_is_lost_over_restarts_of_a_broker_that_keeps_its_sessions() {
     for version in [Version::V5, Version::V4] {
         for qos in [Qos::AtLeastOnce, Qos::ExactlyOnce] {
-            let Some(broker) = Mosquitto::start(true) else {
+            let Some(broker) = Broker::start(true) else {
                 return;
             };
             stream(broker, version, qos).await;
@@ -229,7 +169,7 @@ async fn nothing_is_lost_over_restarts_of_a_broker_that_keeps_its_sessions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_is_sent_over_kills_of_a_broker_that_forgets_its_sessions() {
     for version in [Version::V5, Version::V4] {
-        let Some(broker) = Mosquitto::start(false) else {
+        let Some(broker) = Broker::start(false) else {
             return;
         };
         stream(broker, version, Qos::AtLeastOnce).await;
@@ -239,7 +179,7 @@ async fn all_is_sent_over_kills_of_a_broker_that_forgets_its_sessions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_whose_receipt_is_dropped_comes_again() {
     for version in [Version::V5, Version::V4] {
-        let Some(broker) = Mosquitto::start(true) else {
+        let Some(broker) = Broker::start(true) else {
             return;
         };
         let receiver = receiver(&broker, version);
@@ -262,7 +202,7 @@ async fn a_message_whose_receipt_is_dropped_comes_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_state_topic_says_online_and_offline_and_so_does_the_will() {
     for version in [Version::V5, Version::V4] {
-        let Some(broker) = Mosquitto::start(false) else {
+        let Some(broker) = Broker::start(false) else {
             return;
         };
         let receiver = receiver(&broker, version);

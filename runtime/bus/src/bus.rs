@@ -395,6 +395,17 @@ impl Refusal {
         self.mailbox.room(self.envelope.size()).await;
     }
 
+    /// Waits until this mailbox has taken it, or has ended it as an event that can never fit.
+    pub async fn insist(mut self, bus: &Bus) {
+        loop {
+            self.room().await;
+            match self.retry(bus) {
+                Ok(()) => return,
+                Err(again) => self = again,
+            }
+        }
+    }
+
     /// Tries this mailbox once more.
     pub fn retry(self, bus: &Bus) -> Result<(), Self> {
         bus.offer(self.mailbox, self.observer, self.envelope)

@@ -1,15 +1,13 @@
 //! What a machine lacks for a node, or an app's surroundings for the app, each with its remedy.
 //!
-//! Nothing is started and nothing written. Where a node runs already, it is left in peace.
+//! Nothing is started, and nothing written. Where a node runs already, it is left in peace.
 
 mod broker;
 mod machine;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-
-pub use broker::brokers;
 
 use crate::app::{App, Backend};
 use crate::control::{ControlError, Found, SOCKET, Socket};
@@ -99,7 +97,7 @@ pub fn machine(data_dir: Option<&Path>) -> Vec<Finding> {
 pub async fn doctor(app: &App, data_dir: Option<&Path>) -> Vec<Finding> {
     let needs: Vec<_> = components::smallest(app).collect();
     let mut findings = vec![machine::room_of(&needs)];
-    let folder = data_dir.map_or_else(|| app.folder.join(DATA_DIR), Path::to_owned);
+    let folder = folder(app, data_dir);
     findings.extend(machine::data_dir(&folder));
     let (finding, runs) = socket(&folder);
     findings.push(finding);
@@ -122,8 +120,15 @@ pub async fn doctor(app: &App, data_dir: Option<&Path>) -> Vec<Finding> {
             Backend::Memory | Backend::Sled { .. } => {}
         }
     }
-    findings.extend(brokers(app, data_dir).await);
+    findings.extend(broker::tried(app, runs).await);
     findings
+}
+
+/// Tries the broker of each provider of type `mqtt`, all at once: whether it is there, takes the connection and grants the
+/// subscriptions. A running node's sessions are not touched, and nothing is published.
+pub async fn brokers(app: &App, data_dir: Option<&Path>) -> Vec<Finding> {
+    let (_, runs) = socket(&folder(app, data_dir));
+    broker::tried(app, runs).await
 }
 
 /// How the control socket is, and whether a node answers on it.
@@ -151,8 +156,7 @@ fn socket(data_dir: &Path) -> (Finding, bool) {
     (finding, runs)
 }
 
-/// Whether a node answers on the socket in `data_dir`.
-fn node_runs(app: &App, data_dir: Option<&Path>) -> bool {
-    let folder = data_dir.map_or_else(|| app.folder.join(DATA_DIR), Path::to_owned);
-    socket(&folder).1
+/// Where the data of `app` lies.
+fn folder(app: &App, data_dir: Option<&Path>) -> PathBuf {
+    data_dir.map_or_else(|| app.folder.join(DATA_DIR), Path::to_owned)
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use whirlwind_event::TopicFilter;
 use whirlwind_provider_api::Acknowledge;
 use whirlwind_provider_mqtt::{InMapping, Qos};
 
@@ -60,9 +59,7 @@ impl Guarantee {
 fn acknowledged<'a>(actor: &app::Actor, app: &'a App) -> Vec<&'a str> {
     let hears = |mapping: &InMapping| {
         let later = mapping.qos != Qos::AtMostOnce && mapping.acknowledge == Acknowledge::Tree;
-        let topics = filter_of(mapping.target());
-        later
-            && topics.is_some_and(|topics| actor.subscribe.iter().any(|own| own.overlaps(&topics)))
+        later && actor.subscribe.iter().any(|own| mapping.may_reach(own))
     };
     let providers = app.providers.values().filter_map(|provider| {
         let Backend::Mqtt(settings) = &provider.kind else {
@@ -72,19 +69,6 @@ fn acknowledged<'a>(actor: &app::Actor, app: &'a App) -> Vec<&'a str> {
         inward.any(hears).then_some(provider.name.as_str())
     });
     providers.collect()
-}
-
-/// The topics that a target such as `sensors/$1/raw` may become, or more.
-fn filter_of(target: &str) -> Option<TopicFilter> {
-    let mut levels = Vec::new();
-    for level in target.split('/') {
-        if level.contains("$#") {
-            levels.push("#");
-            break;
-        }
-        levels.push(if level.contains('$') { "+" } else { level });
-    }
-    TopicFilter::parse(&levels.join("/")).ok()
 }
 
 impl fmt::Display for Guarantee {
@@ -98,23 +82,6 @@ mod tests {
     use super::*;
     use crate::app::Variables;
     use crate::manifest::Manifest;
-
-    #[test]
-    fn a_target_becomes_the_filter_of_its_topics() {
-        let table = [
-            ("sensors/$1/raw", "sensors/+/raw"),
-            ("weather/$#", "weather/#"),
-            ("a/x$1y/$2", "a/+/+"),
-            ("plain/topic", "plain/topic"),
-        ];
-        for (target, filter) in table {
-            assert_eq!(
-                filter_of(target),
-                TopicFilter::parse(filter).ok(),
-                "{target}"
-            );
-        }
-    }
 
     #[test]
     fn why_says_what_a_killed_process_loses_of_what_came_by_mqtt() {

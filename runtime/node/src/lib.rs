@@ -33,7 +33,7 @@
 //! | [`node`](Node) | a running app: publish, subscribe, inspect, change, stop |
 //! | `tree` | the supervision tree: providers, actors, doors |
 //! | `actor` | a component as an actor: its worker loop, its outbox |
-//! | `provider` | key-value stores, up or down, and the links to them |
+//! | `provider` | key-value stores and MQTT brokers, up or down: the links to them, what comes in and goes out |
 //! | [`control`] | the control API on a unix socket: the door to the outside |
 //! | `timer` | the doors that publish by the clock |
 //! | [`dead`] | dead letters as JSON, and the file in which they outlive their node |

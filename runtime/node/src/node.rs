@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::sync::{SetOnce, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use whirlwind_bus::{Bus, Delivery, Envelope, Refusal};
@@ -201,22 +201,14 @@ impl Node {
     }
 
     /// Waits for room in one full mailbox.
-    async fn insist(&self, mut refusal: Refusal) -> Result<(), PublishError> {
-        let patience = Instant::now() + PATIENCE;
-        loop {
-            tokio::select! {
-                waited = timeout_at(patience, refusal.room()) => if waited.is_err() {
-                    return Err(PublishError::MailboxFull {
-                        name: refusal.mailbox().name().to_string(),
-                        delivered: 0,
-                    });
-                },
-                () = self.0.stopping.cancelled() => return Err(PublishError::Stopping),
+    async fn insist(&self, refusal: Refusal) -> Result<(), PublishError> {
+        let name = refusal.mailbox().name().to_string();
+        tokio::select! {
+            taken = timeout(PATIENCE, refusal.insist(&self.0.bus)) => {
+                let delivered = 0;
+                taken.map_err(|_| PublishError::MailboxFull { name, delivered })
             }
-            match refusal.retry(&self.0.bus) {
-                Ok(()) => return Ok(()),
-                Err(again) => refusal = again,
-            }
+            () = self.0.stopping.cancelled() => Err(PublishError::Stopping),
         }
     }
 

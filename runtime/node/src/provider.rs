@@ -33,6 +33,24 @@ const REOPEN: (Duration, Duration) = (Duration::from_millis(500), Duration::from
 /// How long a store may take to write what it holds when the node stops: ten times the slowest close seen on a busy disk.
 const CLOSE: Duration = Duration::from_secs(10);
 
+/// What the first attempt opened, or a later one: tried again with longer and longer pauses, until asked to stop.
+async fn until_open<T, F: Future<Output = Option<T>>>(
+    stop: &Stop,
+    first: Option<T>,
+    mut attempt: impl FnMut() -> F,
+) -> Option<T> {
+    let mut opened = first;
+    let (mut pause, longest) = REOPEN;
+    while opened.is_none() {
+        tokio::select! {
+            () = stop.asked() => return None,
+            () = tokio::time::sleep(pause) => opened = attempt().await,
+        }
+        pause = (pause * 2).min(longest);
+    }
+    opened
+}
+
 /// The providers of an app, of each kind by name.
 #[derive(Debug, Default)]
 pub(crate) struct Providers {
@@ -166,16 +184,14 @@ impl Provider {
     }
 
     async fn run(self: Arc<Self>, stop: Stop) -> ExitReason {
-        let (mut pause, longest) = REOPEN;
-        while matches!(&*self.state(), State::Down(_)) {
-            tokio::select! {
-                () = stop.asked() => return ExitReason::Shutdown,
-                () = tokio::time::sleep(pause) => self.open().await,
-            }
-            pause = (pause * 2).min(longest);
+        let opening = until_open(&stop, self.store().ok(), || async {
+            self.open().await;
+            self.store().ok()
+        });
+        if opening.await.is_some() {
+            stop.asked().await;
+            self.close().await;
         }
-        stop.asked().await;
-        self.close().await;
         ExitReason::Shutdown
     }
 

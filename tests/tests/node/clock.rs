@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use whirlwind::PartState;
 use whirlwind_tests::alone::alone;
-use whirlwind_tests::guests::leave_out;
+use whirlwind_tests::leave_out;
 use whirlwind_tests::{Bed, guest};
 
 /// Stands before the C library's clocks. What is not the wall's is the kernel's as it is.

@@ -5,11 +5,7 @@ use whirlwind_event::{Excerpt, Topic, TopicError};
 
 use super::{Config, ConfigError, Scheme, Version, Will};
 use crate::Mode;
-
-/// Messages that the client may have sent and not had confirmed. It gives out packet identifiers
-/// up to this number in turn and stops at one that is still in use, so whoever sends keeps to less
-/// than half of it. (Its own default, 65,535, takes 13 MiB for each client.)
-pub const MAX_IN_FLIGHT: u16 = 1024;
+use crate::limits::MAX_IN_FLIGHT;
 
 /// What the Remaining Length of a packet can say (MQTT 5, 1.5.5).
 const MAX_PACKET: u32 = 268_435_455;
@@ -37,13 +33,12 @@ impl Config {
             .set_transport(transport)
             .set_clean_start(self.session_expiry.is_zero())
             .set_keep_alive(self.keep_alive)
-            .set_connection_timeout(seconds(self.connect_timeout).into())
+            .set_connection_timeout(self.library_timeout())
             .set_network_options(self.network_options())
             .set_outgoing_inflight_upper_limit(MAX_IN_FLIGHT)
             .set_manual_acks(true);
-        if let Some(username) = &self.username {
-            let password = self.password.as_ref().map_or("", |word| word.expose());
-            options.set_credentials(username.expose(), password);
+        if let Some((username, password)) = self.credentials() {
+            options.set_credentials(username, password);
         }
         if let Some(will) = self.last_will()? {
             let (topic, payload) = (will.topic, will.payload);
@@ -76,9 +71,8 @@ impl Config {
             )
             .set_inflight(MAX_IN_FLIGHT)
             .set_manual_acks(true);
-        if let Some(username) = &self.username {
-            let password = self.password.as_ref().map_or("", |word| word.expose());
-            options.set_credentials(username.expose(), password);
+        if let Some((username, password)) = self.credentials() {
+            options.set_credentials(username, password);
         }
         if let Some(will) = self.last_will()? {
             let (topic, payload) = (will.topic, will.payload);
@@ -92,8 +86,20 @@ impl Config {
     pub fn network_options(&self) -> NetworkOptions {
         let mut options = NetworkOptions::new();
         options.set_tcp_nodelay(true);
-        options.set_connection_timeout(seconds(self.connect_timeout).into());
+        options.set_connection_timeout(self.library_timeout());
         options
+    }
+
+    /// How many seconds the client waits by itself: more than the provider's own limit, which so is the one that speaks.
+    fn library_timeout(&self) -> u64 {
+        self.connect_timeout.as_secs().saturating_add(1)
+    }
+
+    /// The user and the password, which may be empty.
+    fn credentials(&self) -> Option<(&str, &str)> {
+        let username = self.username.as_ref()?.expose();
+        let password = self.password.as_ref().map_or("", |word| word.expose());
+        Some((username, password))
     }
 
     /// Judges what can be judged without opening a file.

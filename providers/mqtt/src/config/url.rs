@@ -166,7 +166,8 @@ impl BrokerUrl {
         format!("{}{}", self.origin(), self.path)
     }
 
-    fn origin(&self) -> String {
+    /// Where it is, without what else a URL has: `mqtt://localhost:1883`.
+    pub fn origin(&self) -> String {
         let (scheme, port) = (self.scheme.as_str(), self.port);
         match self.host.contains(':') {
             true => format!("{scheme}://[{}]:{port}", self.host),

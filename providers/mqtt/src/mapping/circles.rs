@@ -55,6 +55,11 @@ pub fn circles(inward: &[InMapping], outward: &[OutMapping]) -> Vec<Circle> {
     found
 }
 
+/// Whether a topic that `template` makes may be one that `filter` matches.
+pub(super) fn may_reach(template: &Template, filter: &TopicFilter) -> bool {
+    meet(&of_template(template), &of_filter(filter))
+}
+
 /// Whether what comes in through `entry` can get to the out mapping `wanted`.
 fn leads_to(entry: usize, wanted: usize, forth: &[Vec<usize>], back: &[Vec<usize>]) -> bool {
     let mut seen = vec![false; forth.len()];

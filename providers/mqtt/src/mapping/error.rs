@@ -85,20 +85,6 @@ pub enum MappingError {
     /// `type` or `content_type` of an in mapping cannot be that of an event.
     #[error("{0}")]
     Event(#[source] EventError),
-
-    /// A name of a format that there is not.
-    #[error("{name} is no format; write \"auto\", \"cloudevents\" or \"plain\"")]
-    Format {
-        /// As written.
-        name: Excerpt,
-    },
-
-    /// A name of a mode that there is not.
-    #[error("{name} is no mode; write \"binary\", \"structured\" or \"data\"")]
-    Mode {
-        /// As written.
-        name: Excerpt,
-    },
 }
 
 fn wildcards(count: usize) -> String {

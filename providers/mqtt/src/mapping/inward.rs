@@ -1,9 +1,8 @@
-use std::str::FromStr;
-
 use whirlwind_event::{EventBuilder, Excerpt, TopicFilter};
 use whirlwind_provider_api::Acknowledge;
 
 use super::MappingError;
+use super::circles;
 use super::template::Template;
 use crate::Qos;
 
@@ -20,21 +19,6 @@ pub enum Format {
     Cloudevents,
     /// Plain, whatever they look like.
     Plain,
-}
-
-impl FromStr for Format {
-    type Err = MappingError;
-
-    fn from_str(name: &str) -> Result<Self, MappingError> {
-        match name {
-            "auto" => Ok(Self::Auto),
-            "cloudevents" => Ok(Self::Cloudevents),
-            "plain" => Ok(Self::Plain),
-            name => Err(MappingError::Format {
-                name: Excerpt::of(name),
-            }),
-        }
-    }
 }
 
 /// A subscription at the broker, and the topic its messages go to.
@@ -125,13 +109,18 @@ impl InMapping {
         self.content_type.as_deref()
     }
 
+    /// Whether one of its messages may go to a topic that `filter` matches; where levels that are written out differ, none can.
+    pub fn may_reach(&self, filter: &TopicFilter) -> bool {
+        circles::may_reach(&self.target, filter)
+    }
+
     pub(super) fn template(&self) -> &Template {
         &self.target
     }
 }
 
 /// The filter of a shared subscription (MQTT 5, 4.8.2), or any other as it is.
-fn unshared(subscription: &str) -> Result<&str, MappingError> {
+pub(crate) fn unshared(subscription: &str) -> Result<&str, MappingError> {
     let Some(rest) = subscription.strip_prefix("$share/") else {
         return Ok(subscription);
     };

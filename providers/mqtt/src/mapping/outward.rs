@@ -1,6 +1,4 @@
-use std::str::FromStr;
-
-use whirlwind_event::{Excerpt, TopicFilter};
+use whirlwind_event::TopicFilter;
 
 use super::MappingError;
 use super::template::Template;
@@ -17,21 +15,6 @@ pub enum Mode {
     /// On MQTT 5 the content type goes along. No data is an empty payload, which with `retain`
     /// deletes what the broker kept.
     Data,
-}
-
-impl FromStr for Mode {
-    type Err = MappingError;
-
-    fn from_str(name: &str) -> Result<Self, MappingError> {
-        match name {
-            "binary" => Ok(Self::Binary),
-            "structured" => Ok(Self::Structured),
-            "data" => Ok(Self::Data),
-            name => Err(MappingError::Mode {
-                name: Excerpt::of(name),
-            }),
-        }
-    }
 }
 
 /// Topics of ours, and the MQTT topic their events go to.

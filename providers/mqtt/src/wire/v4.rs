@@ -13,7 +13,7 @@ use rumqttc::{
 
 use super::v5::{CLOSED, NO_ANSWER, NO_BROKER};
 use super::{End, Happened, chain, too_large, words};
-use crate::limits::{IDS, Limits, UNTOLD};
+use crate::limits::{Limits, UNTOLD};
 use crate::outbox::Again;
 use crate::{Config, ConfigError};
 use crate::{Message, Properties, Qos};
@@ -28,14 +28,8 @@ pub(super) fn open(
     requests: usize,
     every_release: bool,
 ) -> Result<(Line, AsyncClient), ConfigError> {
-    let mut options = config.options_v4()?;
-    options.set_inflight(IDS);
-    let (client, mut events) = AsyncClient::new(options, requests);
+    let (client, mut events) = AsyncClient::new(config.options_v4()?, requests);
     events.network_options = config.network_options();
-    // More than the caller's own limit, which so is the one that speaks. It limits each write later.
-    events
-        .network_options
-        .set_connection_timeout(config.connect_timeout.as_secs().saturating_add(1));
     if every_release {
         for id in 1..=u16::MAX {
             let mut publish = Publish::from_bytes("", QoS::ExactlyOnce, Bytes::new());

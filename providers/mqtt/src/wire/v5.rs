@@ -12,7 +12,7 @@ use rumqttc::v5::mqttbytes::{self, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, Request, StateError};
 
 use super::{End, Happened, chain, too_large, words};
-use crate::limits::{IDS, Limits};
+use crate::limits::Limits;
 use crate::outbox::Again;
 use crate::{Config, ConfigError};
 use crate::{Message, Properties, Qos};
@@ -28,11 +28,7 @@ pub(super) fn open(
     requests: usize,
     every_release: bool,
 ) -> Result<(Line, AsyncClient), ConfigError> {
-    let mut options = config.options_v5()?;
-    options
-        .set_outgoing_inflight_upper_limit(IDS)
-        // More than the caller's own limit, which so is the one that speaks.
-        .set_connection_timeout(config.connect_timeout.as_secs().saturating_add(1));
+    let options = config.options_v5()?;
     let keep_alive = options.keep_alive();
     let (client, mut events) = AsyncClient::new(options, requests);
     if every_release {
@@ -77,7 +73,11 @@ impl Line {
     pub(super) fn again(&mut self, again: Again) {
         self.events.pending.push_back(match again {
             Again::Publish(id, message) => {
-                let mut publish = publish_of(message);
+                let properties = properties_of(message.properties);
+                let (topic, qos) = (message.topic, message.qos.into());
+                let mut publish = Publish::new(topic, qos, message.payload, properties);
+                publish.retain = message.retain;
+                publish.dup = message.dup;
                 publish.pkid = id;
                 Request::Publish(publish)
             }
@@ -107,24 +107,15 @@ pub(super) fn subscribe(client: &AsyncClient, filters: Vec<(String, Qos)>) -> bo
 }
 
 pub(super) fn publish(client: &AsyncClient, message: Message) -> bool {
-    let publish = publish_of(message);
-    let Publish {
-        qos,
-        retain,
-        payload,
-        properties,
-        topic,
-        ..
-    } = publish;
-    let Ok(topic) = String::from_utf8(topic.into()) else {
-        return false;
+    let (topic, qos) = (message.topic, message.qos.into());
+    let (retain, payload) = (message.retain, message.payload);
+    let left = match properties_of(message.properties) {
+        Some(properties) => {
+            client.try_publish_with_properties(topic, qos, retain, payload, properties)
+        }
+        None => client.try_publish(topic, qos, retain, payload),
     };
-    match properties {
-        Some(properties) => client
-            .try_publish_with_properties(topic, qos, retain, payload, properties)
-            .is_ok(),
-        None => client.try_publish(topic, qos, retain, payload).is_ok(),
-    }
+    left.is_ok()
 }
 
 pub(super) fn ack(client: &AsyncClient, id: u16, qos: Qos) -> bool {
@@ -133,23 +124,14 @@ pub(super) fn ack(client: &AsyncClient, id: u16, qos: Qos) -> bool {
     client.try_ack(&publish).is_ok()
 }
 
-fn publish_of(message: Message) -> Publish {
-    let some = !message.properties.is_empty();
-    let Properties { content_type, user } = message.properties;
-    let properties = some.then(|| PublishProperties {
+fn properties_of(properties: Properties) -> Option<PublishProperties> {
+    let some = !properties.is_empty();
+    let Properties { content_type, user } = properties;
+    some.then(|| PublishProperties {
         content_type,
         user_properties: user,
         ..PublishProperties::default()
-    });
-    let mut publish = Publish::new(
-        message.topic,
-        message.qos.into(),
-        message.payload,
-        properties,
-    );
-    publish.retain = message.retain;
-    publish.dup = message.dup;
-    publish
+    })
 }
 
 fn happened(event: Event, max_packet: u32) -> Result<Happened, End> {

@@ -1,6 +1,6 @@
 //! Mappings that mean nothing, and what is said of each.
 
-use whirlwind_provider_mqtt::{Format, InMapping, Mode, OutMapping, Qos};
+use whirlwind_provider_mqtt::{InMapping, OutMapping, Qos};
 
 #[test]
 fn a_target_that_means_nothing_is_told_how_to_mend_it() {
@@ -164,29 +164,7 @@ fn types_and_content_types_are_those_that_an_event_may_have() {
 }
 
 #[test]
-fn formats_modes_and_levels_have_their_names_and_no_others() {
-    for (name, format) in [
-        ("auto", Format::Auto),
-        ("cloudevents", Format::Cloudevents),
-        ("plain", Format::Plain),
-    ] {
-        assert_eq!(name.parse(), Ok(format));
-    }
-    for (name, mode) in [
-        ("binary", Mode::Binary),
-        ("structured", Mode::Structured),
-        ("data", Mode::Data),
-    ] {
-        assert_eq!(name.parse(), Ok(mode));
-    }
-    assert_eq!(
-        "Auto".parse::<Format>().unwrap_err().to_string(),
-        r#""Auto" is no format; write "auto", "cloudevents" or "plain""#
-    );
-    assert_eq!(
-        "".parse::<Mode>().unwrap_err().to_string(),
-        r#""" is no mode; write "binary", "structured" or "data""#
-    );
+fn levels_of_service_have_their_numbers_and_no_others() {
     for level in 0..3 {
         assert_eq!(Qos::from_level(level).unwrap().level(), level);
     }

@@ -30,7 +30,7 @@ fn each_filter_is_subscribed_once_with_the_highest_level_and_never_the_second() 
     let config = Config::new("p", "mqtt://localhost", "c")
         .unwrap()
         .with_mappings(inward, vec![]);
-    let subscriptions = config.subscriptions();
+    let subscriptions = config.mappings.subscriptions();
     let subscriptions: Vec<_> = subscriptions
         .iter()
         .map(|(filter, qos)| (filter.as_str(), qos.level()))

@@ -5,14 +5,13 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use whirlwind_tests::Mosquitto;
 
 use crate::bed::{Running, Said, finish, run, whirlwind};
-
-const MOSQUITTO: &str = "/usr/sbin/mosquitto";
 
 const CANARY: &str = "canary-doctor-91b2";
 
@@ -195,65 +194,33 @@ fn manifests_and_components_keep_their_statuses() {
     assert!(said.out.contains("is missing"), "{said:?}");
 }
 
-/// A broker that wants a password and grants `ok/#`; it ends with the test.
-struct Mosquitto {
-    child: Child,
-    port: u16,
-}
-
-impl Mosquitto {
-    /// None, with a word, where there is none; in CI there must be one.
-    fn start(folder: &Path) -> Option<Self> {
-        if !Path::new(MOSQUITTO).exists() {
-            assert!(std::env::var_os("CI").is_none(), "{MOSQUITTO} is not there");
-            eprintln!("skipped: {MOSQUITTO} is not there");
-            return None;
-        }
+/// A broker that wants a password and grants `ok/#`.
+fn guarded() -> Option<Mosquitto> {
+    Mosquitto::start_with(|folder| {
         let (passwords, rules) = (folder.join("passwords"), folder.join("rules"));
         let made = Command::new("mosquitto_passwd")
             .args(["-b", "-c", passwords.to_str().unwrap(), "good", "right"])
             .status();
         assert!(made.unwrap().success());
         fs::write(&rules, "user good\ntopic read ok/#\n").unwrap();
-        let port = free_port();
-        let text = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {}\nacl_file {}\nuser root\n",
+        format!(
+            "allow_anonymous false\npassword_file {}\nacl_file {}",
             passwords.display(),
             rules.display()
-        );
-        fs::write(folder.join("conf"), text).unwrap();
-        let child = Command::new(MOSQUITTO)
-            .arg("-c")
-            .arg(folder.join("conf"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            std::thread::yield_now();
-        }
-        Some(Self { child, port })
-    }
-}
-
-impl Drop for Mosquitto {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+        )
+    })
 }
 
 #[test]
 fn a_wrong_password_and_an_open_file_of_it_are_found_and_not_shown() {
-    let broker = TempDir::new().unwrap();
-    let Some(mosquitto) = Mosquitto::start(broker.path()) else {
+    let Some(mosquitto) = guarded() else {
         return;
     };
     for version in [5, 4] {
         let folder = app(&format!(
             "[provider.out]\ntype = \"mqtt\"\nversion = {version}\nurl = \"mqtt://good@127.0.0.1:{}\"\n\
              password_file = \"secret\"\nin = [{{ mqtt = \"ok/+\", topic = \"s/$1\" }}]\n",
-            mosquitto.port
+            mosquitto.port()
         ));
         let secret = folder.path().join("secret");
         let put = |password: &str, mode| {

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use whirlwind_tests::guests::leave_out;
+use whirlwind_tests::leave_out;
 
 use crate::app::App;
 use crate::bed::{Said, run};

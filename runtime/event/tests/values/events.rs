@@ -6,8 +6,8 @@ use whirlwind_event::{
     MAX_EXTENSIONS,
 };
 
-use crate::generated::{any_builder, any_extension_name, any_string};
 use crate::schema;
+use whirlwind_event::generated::{any_builder, any_extension_name, any_string};
 
 fn minimal() -> EventBuilder {
     EventBuilder::new().id("1").source("/a").ty("t")

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 use whirlwind_event::{Event, EventBuilder, MAX_EXTENSIONS, json};
 
-use crate::generated::{JSON_TYPES, any_event};
 use crate::schema;
+use whirlwind_event::generated::{JSON_TYPES, any_event};
 
 fn minimal() -> EventBuilder {
     EventBuilder::new().id("1").source("/a").ty("t")

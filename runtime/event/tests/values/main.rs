@@ -10,7 +10,6 @@
 mod events;
 mod filter_tree;
 mod filters;
-mod generated;
 mod golden;
 mod json;
 mod json_refused;

@@ -1,17 +1,13 @@
 //! The brokers that an app connects to.
 
-use std::path::Path;
-
 use futures::future::join_all;
-use whirlwind_provider_mqtt::{Config, Probe, ProbeError, Qos, probe};
+use whirlwind_provider_mqtt::{Config, Probe, ProbeError, probe};
 
 use super::Finding;
 use crate::app::{App, Backend, MqttBroker};
 
-/// Tries the broker of each provider of type `mqtt`, all at once: whether it is there, takes the connection and grants the
-/// subscriptions. A running node's sessions are not touched, and nothing is published.
-pub async fn brokers(app: &App, data_dir: Option<&Path>) -> Vec<Finding> {
-    let runs = super::node_runs(app, data_dir);
+/// Tries all brokers; `runs` is whether the app's own node does.
+pub(super) async fn tried(app: &App, runs: bool) -> Vec<Finding> {
     let own: Vec<(&str, &MqttBroker)> = app
         .providers
         .iter()
@@ -34,7 +30,7 @@ pub async fn brokers(app: &App, data_dir: Option<&Path>) -> Vec<Finding> {
                     name,
                     format!(
                         "{} is the app's own, `{broker}`, and starts with it",
-                        at(config)
+                        config.url.origin()
                     ),
                 )],
                 _ => judge(name, config, probe(config).await),
@@ -48,24 +44,14 @@ pub async fn brokers(app: &App, data_dir: Option<&Path>) -> Vec<Finding> {
 
 /// Whether `broker` is the one that `config` names.
 fn is_at(config: &Config, broker: &MqttBroker) -> bool {
-    let host = config.url.host().trim_matches(['[', ']']);
+    let host = config.url.host();
     let listen = broker.listen;
     let here = host == "localhost" || host == listen.ip().to_string();
     config.url.port() == listen.port() && here
 }
 
-/// Where the broker is, without what else stands in its URL.
-fn at(config: &Config) -> String {
-    format!(
-        "{}://{}:{}",
-        config.url.scheme().as_str(),
-        config.url.host(),
-        config.url.port()
-    )
-}
-
 fn judge(name: &str, config: &Config, tried: Result<Probe, ProbeError>) -> Vec<Finding> {
-    let at = at(config);
+    let at = config.url.origin();
     let probe = match tried {
         Ok(probe) => probe,
         Err(error) => {
@@ -82,12 +68,12 @@ fn judge(name: &str, config: &Config, tried: Result<Probe, ProbeError>) -> Vec<F
             true => format!("`{}`, tried outside its group,", subscription.filter),
             false => format!("`{}`", subscription.filter),
         };
-        let wanted = number(subscription.wanted);
+        let wanted = subscription.wanted.level();
         let is = |message: String| Finding::ok("subscription", name, message);
         findings.push(match subscription.granted {
             Ok(granted) if granted < subscription.wanted => is(format!(
                 "{filter} is granted with QoS {}, not {wanted}",
-                number(granted)
+                granted.level()
             ))
             .warning("let the broker grant it, or lower `qos` of the mapping"),
             Ok(_) => is(format!("{filter} is granted with QoS {wanted}")),
@@ -123,7 +109,7 @@ fn remedy(name: &str, config: &Config, error: &ProbeError) -> String {
 }
 
 fn in_the_clear(name: &str, config: &Config) -> Option<Finding> {
-    let host = config.url.host().trim_matches(['[', ']']);
+    let host = config.url.host();
     let near = host == "localhost"
         || host
             .parse::<std::net::IpAddr>()
@@ -134,12 +120,4 @@ fn in_the_clear(name: &str, config: &Config) -> Option<Finding> {
     let message = "the password goes over the network in the clear";
     let finding = Finding::ok("secret", name, message);
     Some(finding.warning("use a port with TLS: mqtts:// or wss://"))
-}
-
-fn number(qos: Qos) -> u8 {
-    match qos {
-        Qos::AtMostOnce => 0,
-        Qos::AtLeastOnce => 1,
-        Qos::ExactlyOnce => 2,
-    }
 }

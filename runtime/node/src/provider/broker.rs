@@ -1,14 +1,12 @@
 //! An MQTT broker in the node, as a child of the tree.
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::sleep;
 use whirlwind_provider_mqtt_broker::{Broker, Config};
 use whirlwind_supervision::{ChildSpec, ExitReason, Shutdown, Stop};
 
-use super::REOPEN;
+use super::until_open;
 use crate::app;
 use crate::lifecycle::Lifecycle;
 
@@ -54,22 +52,12 @@ impl BrokerProvider {
     }
 
     async fn run(self: Arc<Self>, broker: Option<Broker>, stop: Stop) -> ExitReason {
-        let mut asked = pin!(stop.asked());
-        let (mut pause, longest) = REOPEN;
-        let mut opened = broker;
-        let broker = loop {
-            if let Some(broker) = opened {
-                break broker;
-            }
-            tokio::select! {
-                () = &mut asked => return ExitReason::Shutdown,
-                () = sleep(pause) => opened = self.open().await,
-            }
-            pause = (pause * 2).min(longest);
+        let Some(broker) = until_open(&stop, broker, || self.open()).await else {
+            return ExitReason::Shutdown;
         };
         let reason = tokio::select! {
             biased;
-            () = &mut asked => ExitReason::Shutdown,
+            () = stop.asked() => ExitReason::Shutdown,
             () = broker.ended() => ExitReason::failed("the broker has ended by itself"),
         };
         broker.stop().await;

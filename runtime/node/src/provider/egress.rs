@@ -1,7 +1,7 @@
 //! The way out: what lies in a provider's mailbox is sent, and ends when the other side has taken it.
 
 use std::collections::VecDeque;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -33,7 +33,7 @@ struct Sending {
     name: Arc<str>,
     lease: Lease,
     bus: Arc<Bus>,
-    sent: VecDeque<(Entrusted, Pin<Box<Handover>>)>,
+    sent: VecDeque<(Entrusted, Handover)>,
 }
 
 impl Sending {
@@ -111,7 +111,7 @@ impl Sending {
         };
         let handover = client.send(&envelope.topic, &envelope.event)?;
         if let Some(entrusted) = self.lease.entrust() {
-            self.sent.push_back((entrusted, Box::pin(handover)));
+            self.sent.push_back((entrusted, handover));
         }
         Ok(())
     }
@@ -144,7 +144,7 @@ impl Sending {
     /// Leaves all that is not confirmed for the next time, in its order.
     fn take_back(&mut self) {
         if let Some(in_hand) = self.lease.entrust() {
-            self.sent.push_back((in_hand, Box::pin(Handover::new().1)));
+            self.sent.push_back((in_hand, Handover::new().1));
         }
         self.sent.clear();
     }
@@ -157,9 +157,9 @@ impl Drop for Sending {
 }
 
 /// How the first of them ended; never while there is none.
-async fn first(sent: &mut VecDeque<(Entrusted, Pin<Box<Handover>>)>) -> Result<(), SendError> {
+async fn first(sent: &mut VecDeque<(Entrusted, Handover)>) -> Result<(), SendError> {
     match sent.front_mut() {
-        Some((_, handover)) => handover.as_mut().await,
+        Some((_, handover)) => handover.await,
         None => std::future::pending().await,
     }
 }

@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 
+use futures::future::join_all;
 use whirlwind_bus::{Envelope, Reason, Settlement};
 use whirlwind_provider_api::{Acknowledge, Messaging, Receipt, Received};
 use whirlwind_supervision::{ChildSpec, ExitReason, Stop};
@@ -89,18 +90,11 @@ async fn take_in(provider: &MessagingProvider, node: &Inner, received: Received)
         node.bus()
             .dead_letter(envelope, name(provider).into(), Reason::Rejected, error);
     } else {
-        for mut refusal in node.bus().publish(envelope).refused {
-            loop {
-                refusal.room().await;
-                match refusal.retry(node.bus()) {
-                    Ok(()) => break,
-                    Err(again) => refusal = again,
-                }
-            }
-        }
+        let refused = node.bus().publish(envelope).refused.into_iter();
+        join_all(refused.map(|refusal| refusal.insist(node.bus()))).await;
     }
     match (held.receipt.take(), settled) {
-        (Some(receipt), Some(settled)) => provider.owe(settled, receipt).await,
+        (Some(receipt), Some(settled)) => provider.owe(settled, receipt),
         (Some(receipt), None) => receipt.give(),
         (None, _) => {}
     }

@@ -11,20 +11,19 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::coop::unconstrained;
-use tokio::time::sleep;
 use whirlwind_bus::{Bus, Capacity, Inbox, MailboxSpec, Settled, Verdict};
 use whirlwind_provider_api::{Link, Messaging, MessagingCounts, Receipt};
 use whirlwind_provider_mqtt::Mqtt;
 use whirlwind_supervision::{ChildSpec, ExitReason, Shutdown, Stop};
 
-use super::REOPEN;
+use super::until_open;
 use crate::app;
 use crate::lifecycle::Lifecycle;
 
@@ -40,7 +39,9 @@ pub(crate) struct MessagingProvider {
     client: watch::Sender<Option<Arc<dyn Messaging>>>,
     /// Why there is no client, in words.
     trouble: Mutex<String>,
-    owed: (flume::Sender<Owed>, flume::Receiver<Owed>),
+    /// Receipts that wait for what they are for: each is of a message in the provider's window, so there are no more than that allows.
+    owed: Mutex<Vec<Owed>>,
+    owing: Notify,
     /// Receipts of messages that their door had in hand when it ended.
     held: Mutex<Vec<Receipt>>,
     lifecycle: Lifecycle,
@@ -75,8 +76,8 @@ impl MessagingProvider {
             outbox: outbox(name, settings, bus),
             client: watch::Sender::new(None),
             trouble: Mutex::new("not connected yet".to_owned()),
-            // Its reader takes each at once: a few are enough while it is started again.
-            owed: flume::bounded(settings.config.window.into()),
+            owed: Mutex::default(),
+            owing: Notify::new(),
             held: Mutex::default(),
             lifecycle: lifecycle.clone(),
         })
@@ -103,19 +104,20 @@ impl MessagingProvider {
     }
 
     /// Gives the receipt when `settled` says so, and lets the message go back when it says otherwise.
-    pub(crate) async fn owe(&self, settled: Settled, receipt: Receipt) {
-        // Both ends are ours: it cannot be closed.
-        let _ = self.owed.0.send_async(Owed { settled, receipt }).await;
+    pub(crate) fn owe(&self, settled: Settled, receipt: Receipt) {
+        let owed = Owed { settled, receipt };
+        lock(&self.owed).push(owed);
+        self.owing.notify_one();
     }
 
     /// Keeps a receipt, neither given nor gone back, until [`release`](Self::release).
     pub(crate) fn hold(&self, receipt: Receipt) {
-        self.held().push(receipt);
+        lock(&self.held).push(receipt);
     }
 
     /// Lets those that are held go back.
     pub(crate) fn release(&self) {
-        let held = std::mem::take(&mut *self.held());
+        let held = std::mem::take(&mut *lock(&self.held));
         drop(held);
     }
 
@@ -123,7 +125,7 @@ impl MessagingProvider {
     pub(crate) fn link(&self) -> Result<(), String> {
         let client = self.client.borrow();
         match client.as_ref().map(|client| client.link().borrow().clone()) {
-            None => Err(self.trouble().clone()),
+            None => Err(lock(&self.trouble).clone()),
             Some(Link::Up) => Ok(()),
             Some(Link::Down {
                 reason,
@@ -142,17 +144,12 @@ impl MessagingProvider {
 
     async fn run(self: Arc<Self>, stop: Stop) -> ExitReason {
         let mut asked = pin!(stop.asked());
-        let (mut pause, longest) = REOPEN;
-        let client = loop {
-            match Mqtt::start(self.settings.config.as_ref().clone()) {
-                Ok(client) => break client,
-                Err(error) => self.down(error.to_string()),
-            }
-            tokio::select! {
-                () = &mut asked => return ExitReason::Shutdown,
-                () = sleep(pause) => pause = (pause * 2).min(longest),
-            }
+        let opening = until_open(&stop, self.start(), || async { self.start() });
+        let Some(client) = opening.await else {
+            return ExitReason::Shutdown;
         };
+        // What an earlier client was owed was made void with it.
+        self.release();
         self.client
             .send_replace(Some(Arc::clone(&client) as Arc<dyn Messaging>));
         let mut link = client.link();
@@ -164,7 +161,7 @@ impl MessagingProvider {
                 biased;
                 () = &mut asked => break,
                 Some(()) = waiting.next(), if !waiting.is_empty() => {}
-                Ok(owed) = self.owed.1.recv_async() => waiting.push(owed.give()),
+                () = self.owing.notified() => waiting.extend(self.taken_on()),
                 changed = link.changed() => {
                     let now = link.borrow_and_update().clone();
                     if changed.is_err() || now == Link::Closed {
@@ -176,15 +173,21 @@ impl MessagingProvider {
             }
         }
         // All that could be handled has been: what has settled by now is acknowledged, the rest goes back.
-        waiting.extend(self.owed.1.try_iter().map(Owed::give));
+        waiting.extend(self.taken_on());
         // Unconstrained: tokio would say of what is ready that it is not, past so many of them.
         while let Some(Some(())) = unconstrained(waiting.next()).now_or_never() {}
         client.close().await;
         self.release();
         self.client.send_replace(None);
-        *self.trouble() = "stopped".to_owned();
+        *lock(&self.trouble) = "stopped".to_owned();
         self.lifecycle.provider_down(&self.name, "stopped");
         ExitReason::Shutdown
+    }
+
+    /// A client, if its settings let one be made.
+    fn start(&self) -> Option<Arc<Mqtt>> {
+        let client = Mqtt::start(self.settings.config.as_ref().clone());
+        client.map_err(|error| self.down(error.to_string())).ok()
     }
 
     fn tell(&self, link: Link, was_up: &mut bool) {
@@ -208,7 +211,7 @@ impl MessagingProvider {
     }
 
     fn down(&self, reason: String) {
-        let mut trouble = self.trouble();
+        let mut trouble = lock(&self.trouble);
         if *trouble != reason {
             tracing::warn!(provider = self.name, "down: {reason}");
             self.lifecycle.provider_down(&self.name, &reason);
@@ -216,13 +219,16 @@ impl MessagingProvider {
         }
     }
 
-    fn held(&self) -> std::sync::MutexGuard<'_, Vec<Receipt>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The receipts that have come to be owed since the last call.
+    fn taken_on(&self) -> impl Iterator<Item = impl Future<Output = ()> + use<>> + use<> {
+        let owed = std::mem::take(&mut *lock(&self.owed));
+        owed.into_iter().map(Owed::give)
     }
+}
 
-    fn trouble(&self) -> std::sync::MutexGuard<'_, String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Nothing in here panics between two changes that belong together.
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The mailbox of what goes out, if anything does, subscribed before anything can be published.

@@ -1,6 +1,5 @@
 //! A real MQTT broker of the test's own.
 
-use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +7,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use tempfile::TempDir;
 
-use crate::guests::leave_out;
+use crate::leave_out;
 
 /// Where Debian puts it, which is not on everybody's path.
 const BINARY: &str = "/usr/sbin/mosquitto";
@@ -21,23 +20,28 @@ pub struct Mosquitto {
 }
 
 impl Mosquitto {
-    /// Starts one that keeps its sessions when it is [asked to end](Self::end). Where there is no mosquitto, the test that asked
-    /// is left out, which is said; under `CI` it fails.
+    /// Starts one that lets everybody in, and keeps its sessions when it is [asked to end](Self::end). Where there is no mosquitto, the
+    /// test that asked is left out, which is said; under `CI` it fails.
     pub fn start() -> Option<Self> {
+        Self::start_with(|_| "allow_anonymous true".to_owned())
+    }
+
+    /// The same with these settings, which may name files that they put into its folder.
+    pub fn start_with(settings: impl FnOnce(&Path) -> String) -> Option<Self> {
         if !Path::new(BINARY).exists() {
             leave_out("there is no mosquitto: apt-get install mosquitto");
             return None;
         }
         let folder = TempDir::new().unwrap_or_else(|error| panic!("no folder: {error}"));
         let port = free_port();
-        // Without the last three its own bounds, and Nagle's algorithm, would be tested.
+        // Without the last two its own bound, and Nagle's algorithm, would be tested.
         let lines = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {}/\nuser root\n\
-             set_tcp_nodelay true\nmax_inflight_messages 1000\nmax_queued_messages 0\n",
-            folder.path().display()
+            "listener {port} 127.0.0.1\npersistence true\npersistence_location {}/\nuser root\n\
+             set_tcp_nodelay true\nmax_queued_messages 0\n{}\n",
+            folder.path().display(),
+            settings(folder.path())
         );
-        let written = std::fs::File::create(settings(&folder))
-            .and_then(|mut file| file.write_all(lines.as_bytes()));
+        let written = std::fs::write(settings_of(&folder), lines);
         written.unwrap_or_else(|error| panic!("no settings: {error}"));
         let process = run(&folder, port);
         Some(Self {
@@ -65,7 +69,13 @@ impl Mosquitto {
         let _ = self.process.wait();
     }
 
-    /// Starts it again, on the same port, after its [end](Self::end).
+    /// Kills it: what it had not written to a file is gone.
+    pub fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// Starts it again, on the same port.
     pub fn again(&mut self) {
         self.process = run(&self.folder, self.port);
     }
@@ -73,23 +83,24 @@ impl Mosquitto {
 
 impl Drop for Mosquitto {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.kill();
     }
 }
 
-fn settings(folder: &TempDir) -> PathBuf {
+fn settings_of(folder: &TempDir) -> PathBuf {
     folder.path().join("mosquitto.conf")
 }
 
 /// Runs it, and waits until it listens.
 fn run(folder: &TempDir, port: u16) -> Child {
     let mut command = Command::new(BINARY);
-    command.arg("-c").arg(settings(folder));
+    command.arg("-c").arg(settings_of(folder));
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let process = command.spawn();
-    let process = process.unwrap_or_else(|error| panic!("{BINARY} does not run: {error}"));
+    let mut process = process.unwrap_or_else(|error| panic!("{BINARY} does not run: {error}"));
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        let ended = process.try_wait();
+        assert!(matches!(ended, Ok(None)), "{BINARY} has ended: {ended:?}");
         std::thread::yield_now();
     }
     process

@@ -1,12 +1,16 @@
-//! Events at random, with everything an event can have.
+//! Events at random, with everything an event can have: strategies of proptest.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a strategy that fails is a test that fails"
+)]
 
+use crate::{Event, EventBuilder, ExtensionValue};
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use serde_json::Value;
-use whirlwind_event::{Event, EventBuilder, ExtensionValue};
 
 /// Content types and what becomes of data under them: JSON, text, or bytes.
-pub(crate) const JSON_TYPES: [&str; 4] = [
+pub const JSON_TYPES: [&str; 4] = [
     "application/json",
     "text/json",
     "application/vnd.example.v1+json; charset=utf-8",
@@ -25,7 +29,7 @@ const BYTE_TYPES: [&str; 3] = [
 ];
 
 /// One to 24 characters of those a CloudEvents string may have, quotes and backslashes among them.
-pub(crate) fn any_string() -> impl Strategy<Value = String> {
+pub fn any_string() -> impl Strategy<Value = String> {
     let character = prop_oneof![
         4 => prop::char::range(' ', '~'),
         1 => prop::sample::select(vec!['"', '\\', '/', '\u{a0}', '\u{fffd}', '🌀', 'é', '\u{2028}']),
@@ -83,7 +87,8 @@ fn any_time() -> impl Strategy<Value = DateTime<Utc>> {
         })
 }
 
-pub(crate) fn any_extension_name() -> impl Strategy<Value = String> {
+/// A name that an extension attribute may have.
+pub fn any_extension_name() -> impl Strategy<Value = String> {
     "[a-z0-9]{1,20}".prop_filter("not a context attribute", |name| {
         let taken = ["id", "source", "type", "subject", "time", "data"];
         !taken.contains(&name.as_str())
@@ -98,7 +103,8 @@ fn any_extension() -> impl Strategy<Value = ExtensionValue> {
     ]
 }
 
-pub(crate) fn any_json() -> impl Strategy<Value = Value> {
+/// A JSON value, some levels deep.
+pub fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -144,7 +150,8 @@ fn any_data() -> impl Strategy<Value = (Option<String>, Option<Vec<u8>>)> {
     ]
 }
 
-pub(crate) fn any_builder() -> impl Strategy<Value = EventBuilder> {
+/// A builder of [such an event](any_event).
+pub fn any_builder() -> impl Strategy<Value = EventBuilder> {
     let required = (any_string(), any_source(), any_string());
     let optional = (
         prop::option::of(any_string()),
@@ -178,6 +185,7 @@ pub(crate) fn any_builder() -> impl Strategy<Value = EventBuilder> {
     )
 }
 
-pub(crate) fn any_event() -> impl Strategy<Value = Event> {
+/// A valid event.
+pub fn any_event() -> impl Strategy<Value = Event> {
     any_builder().prop_map(|builder| builder.build().unwrap())
 }
