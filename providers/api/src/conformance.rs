@@ -1,4 +1,4 @@
-//! The tests which every store passes.
+//! The tests which every store passes; those of a messaging provider are in [`messaging`].
 //!
 //! A store's crate says how to open one, and gets one named test for each promise of the traits:
 //!
@@ -38,6 +38,7 @@ pub mod atomics;
 pub mod batches;
 pub mod buckets;
 pub mod life;
+pub mod messaging;
 pub mod model;
 pub mod pages;
 pub mod values;

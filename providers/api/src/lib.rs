@@ -1,5 +1,5 @@
 //! What a key-value provider is: the traits, the limits they share, a store in memory and one
-//! conformance suite for every store.
+//! conformance suite for every store; and the same for messaging.
 //!
 //! - [`key_value`]: [`KeyValue`], a store of named buckets, and [`Bucket`], what a component is linked to
 //! - [`limits`]: how long a key and how large a value, a batch or a page may be, and the checks of it
@@ -8,7 +8,7 @@
 //! - [`memory`]: [`MemoryKeyValue`], the fake beside every real store, and a provider in its own right
 //! - [`messaging`]: [`Messaging`], a way to and from other systems through their messages
 //! - [`memory_messaging`]: [`MemoryMessaging`], its fake, whose other side a test plays
-//! - `conformance` (feature of the same name): the tests which every store passes
+//! - `conformance` (feature of the same name): the tests which every store, and every messaging provider, passes
 //!
 //! # Errors
 //!

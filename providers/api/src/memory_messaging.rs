@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
-use whirlwind_event::{Event, Topic};
+use whirlwind_event::{Event, Topic, TopicFilter};
 
 use crate::{
     Acknowledge, Handover, HandoverSender, Link, Messaging, MessagingCounts, Receipt, ReceiptDesk,
@@ -14,11 +14,25 @@ use crate::{
 
 /// The fake beside every real messaging provider: what it receives and where it sends is its [`Peer`].
 ///
-/// It keeps the promises of a real one: messages come in order and their acknowledgements leave in that order; a cut gives back what
-/// was not acknowledged, and sends again what was not confirmed.
+/// It keeps the promises of a real one, and takes the liberties of one: messages come in order and their acknowledgements leave in
+/// that order; a cut gives back what was not acknowledged, and sends again what was not confirmed; a receipt that is dropped is such
+/// a cut, after which all that is owed comes again.
 #[derive(Debug)]
 pub struct MemoryMessaging {
     shared: Arc<Shared>,
+}
+
+/// How much a [`MemoryMessaging`] takes, and from where.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// Events that may wait to be sent or to be confirmed.
+    pub outbox: usize,
+    /// Messages that may be received and not acknowledged, and those that may be unread when one comes that nobody holds for us.
+    pub window: usize,
+    /// Bytes of the largest message that is sent: of its topic and its data.
+    pub largest: usize,
+    /// The topics whose events lead anywhere; `None` is all.
+    pub out: Option<TopicFilter>,
 }
 
 /// The other side of a [`MemoryMessaging`].
@@ -40,6 +54,7 @@ pub struct Sent {
 
 #[derive(Debug)]
 struct Shared {
+    bounds: Bounds,
     state: Mutex<State>,
     came: Notify,
     went: Notify,
@@ -52,8 +67,9 @@ struct Shared {
 struct State {
     up: bool,
     closed: bool,
-    outbox: usize,
-    unread: VecDeque<Delivery>,
+    /// What the other side holds for us and has not sent, or has to send again.
+    outside: VecDeque<Held>,
+    unread: VecDeque<Unread>,
     /// Not acknowledged, in the order of receipt: of this connection.
     owed: VecDeque<Owed>,
     /// The number of the next receipt.
@@ -67,12 +83,26 @@ struct State {
     counts: MessagingCounts,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Delivery {
-    name: Option<u64>,
     topic: Topic,
     event: Arc<Event>,
     acknowledge: Acknowledge,
+}
+
+#[derive(Debug)]
+struct Held {
+    name: u64,
+    /// Whether it was sent before.
+    again: bool,
+    delivery: Delivery,
+}
+
+#[derive(Debug)]
+struct Unread {
+    delivery: Delivery,
+    /// Its receipt's, if one is owed.
+    number: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -89,14 +119,32 @@ struct Waiting {
     sender: HandoverSender,
 }
 
+impl Bounds {
+    /// At most `outbox` events wait, and nothing else is bounded.
+    pub fn of_outbox(outbox: usize) -> Self {
+        Self {
+            outbox,
+            window: usize::MAX,
+            largest: usize::MAX,
+            out: None,
+        }
+    }
+}
+
 impl MemoryMessaging {
     /// One that is connected and keeps at most `outbox` events until its peer has answered them.
     #[must_use]
     pub fn new(outbox: usize) -> (Arc<Self>, Peer) {
+        Self::with_bounds(Bounds::of_outbox(outbox))
+    }
+
+    /// One that is connected, with all of its bounds.
+    #[must_use]
+    pub fn with_bounds(bounds: Bounds) -> (Arc<Self>, Peer) {
         let shared = Arc::new(Shared {
+            bounds,
             state: Mutex::new(State {
                 up: true,
-                outbox,
                 ..State::default()
             }),
             came: Notify::new(),
@@ -116,6 +164,69 @@ impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Ends the connection, if there is one: what is owed on it is owed no more.
+    fn cut(&self, reason: &str) {
+        let mut state = self.state();
+        if state.closed || !state.up {
+            return;
+        }
+        state.up = false;
+        state.seen = 0;
+        state.unread.retain(|unread| unread.number.is_none());
+        while let Some(owed) = state.owed.pop_back() {
+            state.outside.push_front(Held {
+                name: owed.name,
+                again: true,
+                delivery: owed.delivery,
+            });
+        }
+        drop(state);
+        let reason = reason.to_owned();
+        self.link.send_replace(Link::Down {
+            reason,
+            attempts: 0,
+        });
+    }
+
+    fn restore(&self) {
+        let mut state = self.state();
+        if state.closed || state.up {
+            return;
+        }
+        state.up = true;
+        state.counts.reconnects += 1;
+        state.arrive(self.bounds.window);
+        drop(state);
+        self.link.send_replace(Link::Up);
+        self.came.notify_one();
+        self.went.notify_one();
+    }
+}
+
+impl State {
+    /// Brings in what the other side holds, as far as it may send it.
+    fn arrive(&mut self, window: usize) {
+        while self.up && self.owed.len() < window {
+            let Some(held) = self.outside.pop_front() else {
+                return;
+            };
+            self.counts.received += 1;
+            self.counts.duplicates += u64::from(held.again);
+            let number = self.next;
+            self.next += 1;
+            self.unread.push_back(Unread {
+                delivery: held.delivery.clone(),
+                number: Some(number),
+            });
+            self.owed.push_back(Owed {
+                number,
+                name: held.name,
+                given: false,
+                delivery: held.delivery,
+            });
+        }
+    }
 }
 
 #[async_trait]
@@ -129,30 +240,17 @@ impl Messaging for MemoryMessaging {
                     self.shared.came.notify_one();
                     return None;
                 }
-                if let Some(delivery) = state.unread.pop_front() {
+                if let Some(Unread { delivery, number }) = state.unread.pop_front() {
                     // An event is not cloned by accident; this one may have to come again. What was built once can be again.
                     let Ok(event) = delivery.event.to_builder().build() else {
                         state.counts.malformed += 1;
                         continue;
                     };
-                    let topic = delivery.topic.clone();
-                    let acknowledge = delivery.acknowledge;
-                    let receipt = delivery.name.map(|name| {
-                        let number = state.next;
-                        state.next += 1;
-                        state.owed.push_back(Owed {
-                            number,
-                            name,
-                            given: false,
-                            delivery,
-                        });
-                        Receipt::new(self.shared.clone(), number)
-                    });
                     return Some(Received {
-                        topic,
+                        topic: delivery.topic,
                         event,
-                        receipt,
-                        acknowledge,
+                        receipt: number.map(|number| Receipt::new(self.shared.clone(), number)),
+                        acknowledge: delivery.acknowledge,
                     });
                 }
             }
@@ -165,9 +263,22 @@ impl Messaging for MemoryMessaging {
         if state.closed {
             return Err(SendError::Closed);
         }
+        let bounds = &self.shared.bounds;
         let waiting = state.waiting.len();
-        if waiting >= state.outbox {
+        if waiting >= bounds.outbox {
             return Err(SendError::Full { waiting });
+        }
+        if bounds.out.as_ref().is_some_and(|out| !out.matches(topic)) {
+            return Err(SendError::Unsendable(format!(
+                "nothing leads `{topic}` out"
+            )));
+        }
+        let (size, max) = (
+            topic.as_str().len() + event.data().map_or(0, <[u8]>::len),
+            bounds.largest,
+        );
+        if size > max {
+            return Err(SendError::TooLarge { size, max });
         }
         let (sender, handover) = Handover::new();
         let sent = Sent {
@@ -187,7 +298,7 @@ impl Messaging for MemoryMessaging {
             let room = self.shared.room.notified();
             {
                 let state = self.shared.state();
-                if state.closed || state.waiting.len() < state.outbox {
+                if state.closed || state.waiting.len() < self.shared.bounds.outbox {
                     return;
                 }
             }
@@ -212,6 +323,7 @@ impl Messaging for MemoryMessaging {
         let mut state = self.shared.state();
         state.closed = true;
         state.unread.clear();
+        state.outside.clear();
         state.owed.clear();
         state.waiting.clear();
         drop(state);
@@ -228,14 +340,10 @@ impl ReceiptDesk for Shared {
             return;
         };
         if !given {
-            // It comes again, before what has not been read.
-            if let Some(owed) = state.owed.remove(index) {
-                state.counts.received += 1;
-                state.counts.duplicates += 1;
-                state.unread.push_front(owed.delivery);
-            }
             drop(state);
-            self.came.notify_one();
+            // As a real one does, which has no other way to say it.
+            self.cut("a message goes back");
+            self.restore();
             return;
         }
         state.counts.acknowledged += 1;
@@ -246,22 +354,40 @@ impl ReceiptDesk for Shared {
             let owed = state.owed.pop_front();
             state.acknowledged.extend(owed.map(|owed| owed.name));
         }
+        state.arrive(self.bounds.window);
         drop(state);
+        self.came.notify_one();
         self.acked.notify_waiters();
     }
 }
 
 impl Peer {
-    /// Delivers a message that is acknowledged under `name`, or with none.
+    /// Delivers a message that is acknowledged under `name`, or with none: that one nobody holds, and it is lost when there is no
+    /// connection.
     pub fn deliver(&self, topic: Topic, event: Event, acknowledge: Acknowledge, name: Option<u64>) {
         let mut state = self.shared.state();
-        state.counts.received += 1;
-        state.unread.push_back(Delivery {
-            name,
+        let window = self.shared.bounds.window;
+        let delivery = Delivery {
             topic,
             event: Arc::new(event),
             acknowledge,
-        });
+        };
+        if let Some(name) = name {
+            state.outside.push_back(Held {
+                name,
+                again: false,
+                delivery,
+            });
+            state.arrive(window);
+        } else if state.up {
+            state.counts.received += 1;
+            if state.unread.len() < window {
+                let number = None;
+                state.unread.push_back(Unread { delivery, number });
+            } else {
+                state.counts.dropped += 1;
+            }
+        }
         drop(state);
         self.shared.came.notify_one();
     }
@@ -312,38 +438,13 @@ impl Peer {
         self.shared.room.notify_waiters();
     }
 
-    /// Cuts the connection: what is owed on it is owed no more.
+    /// Cuts the connection: what is owed on it is owed no more, and comes again on the next.
     pub fn cut(&self, reason: &str) {
-        let mut state = self.shared.state();
-        if state.closed || !state.up {
-            return;
-        }
-        state.up = false;
-        state.seen = 0;
-        while let Some(owed) = state.owed.pop_back() {
-            state.counts.received += 1;
-            state.counts.duplicates += 1;
-            state.unread.push_front(owed.delivery);
-        }
-        drop(state);
-        let reason = reason.to_owned();
-        self.shared.link.send_replace(Link::Down {
-            reason,
-            attempts: 0,
-        });
-        self.shared.came.notify_one();
+        self.shared.cut(reason);
     }
 
     /// Connects again.
     pub fn restore(&self) {
-        let mut state = self.shared.state();
-        if state.closed || state.up {
-            return;
-        }
-        state.up = true;
-        state.counts.reconnects += 1;
-        drop(state);
-        self.shared.link.send_replace(Link::Up);
-        self.shared.went.notify_one();
+        self.shared.restore();
     }
 }

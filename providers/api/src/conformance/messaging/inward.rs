@@ -1,0 +1,203 @@
+//! What comes in.
+
+use super::{Subject, WINDOW, cut, data, eventually, give, receive, restore, settle, soon, start};
+use crate::Acknowledge;
+
+/// More than the window, so that some have to wait for the acknowledgement of others.
+const MANY: usize = 5 * WINDOW as usize;
+
+/// On the topic they are mapped to, with what they are to be acknowledged by.
+pub async fn messages_come_in_the_order_of_receipt(subject: &impl Subject) {
+    let provider = start(subject).await;
+    let delivering = async {
+        for number in 0..MANY {
+            subject.deliver(&number.to_string()).await;
+        }
+    };
+    let receiving = async {
+        for number in 0..MANY {
+            let received = receive(&provider).await;
+            assert_eq!(data(&received), number.to_string());
+            assert_eq!(received.acknowledge, Acknowledge::Tree);
+            give(received);
+        }
+    };
+    tokio::join!(delivering, receiving);
+    settle(subject, &provider).await;
+    let counts = provider.counts();
+    assert_eq!(counts.received, MANY as u64, "{counts:?}");
+    assert_eq!(counts.acknowledged, MANY as u64, "{counts:?}");
+    assert_eq!((counts.duplicates, counts.unacknowledged), (0, 0));
+}
+
+/// And is not among what is owed.
+pub async fn what_nobody_holds_has_no_receipt(subject: &impl Subject) {
+    let provider = start(subject).await;
+    subject.deliver_loose("loose").await;
+    let received = receive(&provider).await;
+    assert_eq!(data(&received), "loose");
+    assert!(received.receipt.is_none());
+    let counts = provider.counts();
+    assert_eq!((counts.received, counts.unacknowledged), (1, 0));
+}
+
+/// However often, and whatever comes meanwhile.
+pub async fn dropping_the_future_of_receive_loses_nothing(subject: &impl Subject) {
+    let provider = start(subject).await;
+    let delivering = async {
+        for number in 0..MANY {
+            subject.deliver(&number.to_string()).await;
+        }
+    };
+    let receiving = async {
+        for number in 0..MANY {
+            let received = loop {
+                tokio::select! {
+                    biased;
+                    received = provider.receive() => break received.unwrap(),
+                    () = tokio::task::yield_now() => {}
+                }
+            };
+            assert_eq!(data(&received), number.to_string());
+            give(received);
+        }
+    };
+    let both = async { tokio::join!(delivering, receiving) };
+    soon("the last message", both).await;
+}
+
+/// It does not come again, on no later connection.
+pub async fn a_receipt_that_is_given_acknowledges_for_good(subject: &impl Subject) {
+    let provider = start(subject).await;
+    for name in ["1", "2", "3"] {
+        subject.deliver(name).await;
+        give(receive(&provider).await);
+    }
+    settle(subject, &provider).await;
+    let counts = provider.counts();
+    assert_eq!((counts.acknowledged, counts.unacknowledged), (3, 0));
+    cut(subject, &provider).await;
+    restore(subject, &provider).await;
+    subject.deliver("4").await;
+    assert_eq!(data(&receive(&provider).await), "4");
+}
+
+/// And again, until its receipt is given. Others that are owed may come again with it.
+pub async fn a_message_whose_receipt_is_dropped_comes_again(subject: &impl Subject) {
+    let provider = start(subject).await;
+    subject.deliver("1").await;
+    subject.deliver("2").await;
+    if !returns(subject) {
+        return;
+    }
+    let mut kept = Vec::new();
+    for time in 0..3 {
+        let received = loop {
+            let received = receive(&provider).await;
+            match data(&received) {
+                "1" => break received,
+                other => assert_eq!(other, "2"),
+            }
+            // Dropped, it would ask for the message again, too.
+            kept.push(received.receipt);
+        };
+        assert!(provider.counts().duplicates >= time);
+        drop(received);
+    }
+    let mut left = vec!["1", "2"];
+    while !left.is_empty() {
+        let received = receive(&provider).await;
+        left.retain(|name| *name != data(&received));
+        give(received);
+    }
+}
+
+/// The message is owed on the next connection, where it comes again.
+pub async fn a_receipt_from_before_a_cut_has_no_effect(subject: &impl Subject) {
+    let provider = start(subject).await;
+    subject.deliver("1").await;
+    subject.deliver("2").await;
+    let (one, two) = (receive(&provider).await, receive(&provider).await);
+    cut(subject, &provider).await;
+    give(one);
+    restore(subject, &provider).await;
+    if returns(subject) {
+        let again = receive(&provider).await;
+        assert_eq!(data(&again), "1");
+        // Given or dropped, it is of no connection that there is.
+        drop(two);
+        assert_eq!(provider.counts().acknowledged, 0);
+        give(again);
+        let again = receive(&provider).await;
+        assert_eq!(data(&again), "2");
+        give(again);
+        settle(subject, &provider).await;
+        let counts = provider.counts();
+        assert_eq!((counts.acknowledged, counts.unacknowledged), (2, 0));
+        assert_eq!(counts.duplicates, 2, "{counts:?}");
+        assert_eq!(counts.reconnects, 1, "{counts:?}");
+    } else {
+        assert_eq!(provider.counts().acknowledged, 0);
+    }
+}
+
+/// Read or not; what is beyond it stays with the other side, and comes when there is room.
+pub async fn what_is_received_and_not_acknowledged_is_bounded(subject: &impl Subject) {
+    let provider = start(subject).await;
+    let window = subject.window();
+    let many = 2 * window + 1;
+    for number in 0..many {
+        subject.deliver(&number.to_string()).await;
+    }
+    settle(subject, &provider).await;
+    let counts = provider.counts();
+    assert_eq!(counts.unacknowledged, window, "{counts:?}");
+    assert_eq!(counts.received, window as u64, "{counts:?}");
+    let mut received = Vec::new();
+    for number in 0..window {
+        received.push(receive(&provider).await);
+        assert_eq!(data(&received[number]), number.to_string());
+    }
+    settle(subject, &provider).await;
+    assert_eq!(
+        provider.counts().received,
+        window as u64,
+        "read is not acknowledged"
+    );
+    received.into_iter().for_each(give);
+    for number in window..many {
+        let received = receive(&provider).await;
+        assert_eq!(data(&received), number.to_string());
+        give(received);
+    }
+    assert_eq!(provider.counts().dropped, 0);
+}
+
+/// What was taken comes in order, and what came in is either taken or counted.
+pub async fn what_nobody_holds_is_dropped_and_counted_when_too_much_is_unread(
+    subject: &impl Subject,
+) {
+    let provider = start(subject).await;
+    for number in 0..MANY {
+        subject.deliver_loose(&number.to_string()).await;
+    }
+    let all = || provider.counts().received == MANY as u64;
+    eventually("the last message", all).await;
+    let dropped = provider.counts().dropped;
+    assert!(dropped > 0 && dropped < MANY as u64, "{dropped}");
+    subject.deliver("held").await;
+    let mut last = None;
+    for _ in 0..MANY as u64 - dropped {
+        let number: usize = data(&receive(&provider).await).parse().unwrap();
+        assert!(last < Some(number), "{last:?} before {number}");
+        last = Some(number);
+    }
+    let held = receive(&provider).await;
+    assert_eq!(data(&held), "held", "no more than were counted");
+    give(held);
+    assert_eq!(provider.counts().dropped, dropped);
+}
+
+fn returns<S: Subject>(_: &S) -> bool {
+    S::RETURNS
+}
