@@ -1,0 +1,130 @@
+use std::io;
+use std::sync::Arc;
+
+use async_tungstenite::tokio::accept_hdr_async;
+use async_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use ws_stream_tungstenite::WsStream;
+
+/// A way to a broker's port that can be cut.
+pub struct Gate {
+    port: u16,
+    state: Arc<watch::Sender<State>>,
+    accepting: JoinHandle<()>,
+}
+
+/// What leads through a gate.
+#[derive(Clone)]
+pub enum Way {
+    /// The bytes as they are.
+    Plain,
+    /// WebSockets, with the subprotocol of this name.
+    Web(Option<&'static str>),
+    /// The same over TLS.
+    SecureWeb(TlsAcceptor),
+}
+
+#[derive(Clone, Copy)]
+struct State {
+    open: bool,
+    cuts: u64,
+}
+
+impl Gate {
+    pub async fn new(way: Way, broker: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(watch::Sender::new(State {
+            open: true,
+            cuts: 0,
+        }));
+        let accepting = tokio::spawn(accept(listener, state.clone(), way, broker));
+        Self {
+            port,
+            state,
+            accepting,
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends every connection, and whichever comes, without a word.
+    pub fn cut(&self) {
+        self.state.send_modify(|state| {
+            state.open = false;
+            state.cuts += 1;
+        });
+    }
+
+    pub fn restore(&self) {
+        self.state.send_modify(|state| state.open = true);
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.cut();
+        self.accepting.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, state: Arc<watch::Sender<State>>, way: Way, broker: u16) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let State { open, cuts } = *state.borrow();
+        if !open {
+            continue;
+        }
+        let (way, mut state) = (way.clone(), state.subscribe());
+        tokio::spawn(async move {
+            tokio::select! {
+                // However it ends, the connection does.
+                _ = carry(stream, way, broker) => {}
+                _ = state.wait_for(|state| state.cuts != cuts) => {}
+            }
+        });
+    }
+}
+
+async fn carry(stream: TcpStream, way: Way, broker: u16) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    match way {
+        Way::Plain => join(stream, broker).await,
+        Way::Web(subprotocol) => web(stream, subprotocol, broker).await,
+        Way::SecureWeb(acceptor) => {
+            let stream = acceptor.accept(stream).await?;
+            web(stream, Some("mqtt"), broker).await
+        }
+    }
+}
+
+async fn web(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send,
+    subprotocol: Option<&'static str>,
+    broker: u16,
+) -> io::Result<()> {
+    // The library's own type of an answer that is none of ours to make smaller.
+    #[allow(clippy::result_large_err)]
+    let answer = |asked: &Request, mut answer: Response| {
+        assert_eq!(asked.headers()["sec-websocket-protocol"], "mqtt");
+        if let Some(subprotocol) = subprotocol {
+            let value = subprotocol.parse().unwrap();
+            answer.headers_mut().insert("sec-websocket-protocol", value);
+        }
+        Ok(answer)
+    };
+    let stream = accept_hdr_async(stream, answer).await;
+    let stream = stream.map_err(io::Error::other)?;
+    join(WsStream::new(stream), broker).await
+}
+
+async fn join(mut stream: impl AsyncRead + AsyncWrite + Unpin, broker: u16) -> io::Result<()> {
+    let mut broker = TcpStream::connect(("127.0.0.1", broker)).await?;
+    broker.set_nodelay(true)?;
+    copy_bidirectional(&mut stream, &mut broker).await.map(drop)
+}
