@@ -14,6 +14,7 @@ use crate::outbox::Again;
 use crate::{Config, ConfigError, Version};
 use crate::{Message, Qos};
 
+mod reason;
 mod v4;
 mod v5;
 
@@ -194,20 +195,6 @@ fn words(code: impl std::fmt::Debug) -> String {
         words.extend(letter.to_lowercase());
     }
     words
-}
-
-/// An error and what caused it, each once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 fn too_large(size: usize, max: usize) -> String {

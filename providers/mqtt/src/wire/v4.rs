@@ -12,7 +12,7 @@ use rumqttc::{
 };
 
 use super::v5::{CLOSED, NO_ANSWER, NO_BROKER};
-use super::{End, Happened, chain, too_large, words};
+use super::{End, Happened, reason, too_large, words};
 use crate::limits::{Limits, UNTOLD};
 use crate::outbox::Again;
 use crate::{Config, ConfigError};
@@ -21,6 +21,8 @@ use crate::{Message, Properties, Qos};
 pub(crate) struct Line {
     events: EventLoop,
     max_packet: usize,
+    /// Whether the broker has taken the connection.
+    answered: bool,
 }
 
 pub(super) fn open(
@@ -42,14 +44,22 @@ pub(super) fn open(
         }
     }
     let max_packet = usize::try_from(config.max_packet).unwrap_or(usize::MAX);
-    Ok((Line { events, max_packet }, client))
+    let line = Line {
+        events,
+        max_packet,
+        answered: false,
+    };
+    Ok((line, client))
 }
 
 impl Line {
     pub(super) async fn poll(&mut self) -> Result<Happened, End> {
         match self.events.poll().await {
-            Ok(event) => Ok(happened(event, self.max_packet)),
-            Err(error) => Err(end(&error, self.max_packet)),
+            Ok(event) => {
+                self.answered |= matches!(event, Event::Incoming(Packet::ConnAck(_)));
+                Ok(happened(event, self.max_packet))
+            }
+            Err(error) => Err(end(&error, self.max_packet, self.answered)),
         }
     }
 
@@ -148,7 +158,7 @@ fn happened(event: Event, max_packet: usize) -> Happened {
     }
 }
 
-fn end(error: &ConnectionError, max_packet: usize) -> End {
+fn end(error: &ConnectionError, max_packet: usize, answered: bool) -> End {
     let reason = match error {
         ConnectionError::ConnectionRefused(code) => {
             format!("the broker refused the connection: {}", words(code))
@@ -165,7 +175,7 @@ fn end(error: &ConnectionError, max_packet: usize) -> End {
         ConnectionError::MqttState(StateError::AwaitPingResp) => NO_ANSWER.to_owned(),
         ConnectionError::MqttState(StateError::ConnectionAborted) => CLOSED.to_owned(),
         ConnectionError::NotConnAck(_) => NO_BROKER.to_owned(),
-        error => chain(error),
+        error => reason::of(error, answered),
     };
     End::new(reason)
 }

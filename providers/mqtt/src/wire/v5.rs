@@ -11,7 +11,7 @@ use rumqttc::v5::mqttbytes::v5::{
 use rumqttc::v5::mqttbytes::{self, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, Request, StateError};
 
-use super::{End, Happened, chain, too_large, words};
+use super::{End, Happened, reason, too_large, words};
 use crate::limits::Limits;
 use crate::outbox::Again;
 use crate::{Config, ConfigError};
@@ -21,6 +21,8 @@ pub(crate) struct Line {
     events: EventLoop,
     keep_alive: Duration,
     max_packet: u32,
+    /// Whether the broker has taken the connection.
+    answered: bool,
 }
 
 pub(super) fn open(
@@ -46,6 +48,7 @@ pub(super) fn open(
         events,
         keep_alive,
         max_packet: config.max_packet,
+        answered: false,
     };
     Ok((line, client))
 }
@@ -59,7 +62,7 @@ impl Line {
                 }
                 happened(event, self.max_packet)
             }
-            Err(error) => Err(end(&error)),
+            Err(error) => Err(end(&error, self.answered)),
         }
     }
 
@@ -86,6 +89,7 @@ impl Line {
     }
 
     fn connected(&mut self, connack: &ConnAck) -> Result<(), End> {
+        self.answered = true;
         let Some(properties) = &connack.properties else {
             return Ok(());
         };
@@ -223,7 +227,7 @@ fn limits(connack: &ConnAck, max_packet: u32) -> Limits {
     }
 }
 
-fn end(error: &ConnectionError) -> End {
+fn end(error: &ConnectionError, answered: bool) -> End {
     let reason = match error {
         ConnectionError::ConnectionRefused(code) => {
             format!("the broker refused the connection: {}", words(code))
@@ -250,7 +254,11 @@ fn end(error: &ConnectionError) -> End {
         ConnectionError::MqttState(StateError::AwaitPingResp) => NO_ANSWER.to_owned(),
         ConnectionError::MqttState(StateError::ConnectionAborted) => CLOSED.to_owned(),
         ConnectionError::NotConnAck(_) => NO_BROKER.to_owned(),
-        error => chain(error),
+        // This one does not say that it has a cause.
+        ConnectionError::MqttState(StateError::Deserialization(cause)) => {
+            reason::of_cause(error, cause, answered)
+        }
+        error => reason::of(error, answered),
     };
     End::new(reason)
 }
