@@ -10,6 +10,9 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use ws_stream_tungstenite::WsStream;
 
+/// Where a WebSocket is asked for.
+pub const PATH: &str = "/mqtt?token=1";
+
 /// A way to a broker's port that can be cut.
 pub struct Gate {
     port: u16,
@@ -112,6 +115,7 @@ async fn web(
     #[allow(clippy::result_large_err)]
     let answer = |asked: &Request, mut answer: Response| {
         assert_eq!(asked.headers()["sec-websocket-protocol"], "mqtt");
+        assert_eq!(asked.uri(), PATH);
         if let Some(subprotocol) = subprotocol {
             let value = subprotocol.parse().unwrap();
             answer.headers_mut().insert("sec-websocket-protocol", value);

@@ -5,7 +5,7 @@
 //! - `websocket`: the same over WebSockets, with TLS and without
 //!
 //! For them: `broker`, a broker of the test's own; `other_side`, a client of it that is not ours; `gate`, a way to it that can be cut;
-//! `certificates`, who vouches for whom.
+//! `certificates`, who vouches for whom; `round`, a provider that sends to itself.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,9 +15,13 @@
 )]
 
 mod broker;
+mod certificates;
 mod conformance;
 mod gate;
 mod other_side;
+mod round;
+mod tls;
+mod websocket;
 
 use std::time::Duration;
 
