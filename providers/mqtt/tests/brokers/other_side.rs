@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, NetworkOptions, Packet, QoS};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -27,7 +27,10 @@ impl OtherSide {
     pub async fn connect(port: u16) -> Self {
         let mut options = MqttOptions::new("other-side", "127.0.0.1", port);
         options.set_max_packet_size(1 << 20, 1 << 20);
-        let (client, events) = AsyncClient::new(options, 100);
+        let (client, mut events) = AsyncClient::new(options, 100);
+        let mut network = NetworkOptions::new();
+        network.set_tcp_nodelay(true);
+        events.set_network_options(network);
         let subscribed = client.subscribe(FROM_US, QoS::AtLeastOnce).await;
         subscribed.unwrap();
         let (confirming, confirmed) = watch::channel(0);

@@ -76,9 +76,9 @@ async fn with_tls_only_the_server_that_is_vouched_for_is_taken() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_of_the_bridge_loses_nothing() {
     const EACH: usize = 20;
-    let broker = Broker::mosquitto().await;
-    let gate = Gate::new(Way::Web(Some("mqtt")), broker.port()).await;
     for version in VERSIONS {
+        let broker = Broker::mosquitto().await;
+        let gate = Gate::new(Way::Web(Some("mqtt")), broker.port()).await;
         let mqtt = Mqtt::start(config(&url(&gate), version, None)).unwrap();
         up(&mqtt).await;
         let mut handovers = Vec::new();
