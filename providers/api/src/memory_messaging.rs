@@ -95,7 +95,8 @@ struct Held {
     name: u64,
     /// Whether it was sent before.
     again: bool,
-    delivery: Delivery,
+    /// `None` is no event, and cannot be made one.
+    delivery: Option<Delivery>,
 }
 
 #[derive(Debug)]
@@ -110,7 +111,7 @@ struct Owed {
     number: u64,
     name: u64,
     given: bool,
-    delivery: Delivery,
+    delivery: Option<Delivery>,
 }
 
 #[derive(Debug)]
@@ -215,16 +216,28 @@ impl State {
             self.counts.duplicates += u64::from(held.again);
             let number = self.next;
             self.next += 1;
-            self.unread.push_back(Unread {
-                delivery: held.delivery.clone(),
-                number: Some(number),
-            });
+            let malformed = held.delivery.is_none();
+            self.counts.malformed += u64::from(malformed);
+            self.unread
+                .extend(held.delivery.clone().map(|delivery| Unread {
+                    delivery,
+                    number: Some(number),
+                }));
             self.owed.push_back(Owed {
                 number,
                 name: held.name,
-                given: false,
+                given: malformed,
                 delivery: held.delivery,
             });
+            self.acknowledge();
+        }
+    }
+
+    /// Tells the other side of what was acknowledged, up to the first that was not.
+    fn acknowledge(&mut self) {
+        while self.owed.front().is_some_and(|owed| owed.given) {
+            let owed = self.owed.pop_front();
+            self.acknowledged.extend(owed.map(|owed| owed.name));
         }
     }
 }
@@ -350,10 +363,7 @@ impl ReceiptDesk for Shared {
         if let Some(owed) = state.owed.get_mut(index) {
             owed.given = true;
         }
-        while state.owed.front().is_some_and(|owed| owed.given) {
-            let owed = state.owed.pop_front();
-            state.acknowledged.extend(owed.map(|owed| owed.name));
-        }
+        state.acknowledge();
         state.arrive(self.bounds.window);
         drop(state);
         self.came.notify_one();
@@ -365,31 +375,45 @@ impl Peer {
     /// Delivers a message that is acknowledged under `name`, or with none: that one nobody holds, and it is lost when there is no
     /// connection.
     pub fn deliver(&self, topic: Topic, event: Event, acknowledge: Acknowledge, name: Option<u64>) {
-        let mut state = self.shared.state();
-        let window = self.shared.bounds.window;
         let delivery = Delivery {
             topic,
             event: Arc::new(event),
             acknowledge,
         };
         if let Some(name) = name {
-            state.outside.push_back(Held {
-                name,
-                again: false,
-                delivery,
-            });
-            state.arrive(window);
-        } else if state.up {
-            state.counts.received += 1;
-            if state.unread.len() < window {
-                let number = None;
-                state.unread.push_back(Unread { delivery, number });
-            } else {
-                state.counts.dropped += 1;
-            }
+            return self.hold(name, Some(delivery));
         }
+        let mut state = self.shared.state();
+        if !state.up {
+            return;
+        }
+        state.counts.received += 1;
+        if state.unread.len() >= self.shared.bounds.window {
+            state.counts.dropped += 1;
+            return;
+        }
+        let number = None;
+        state.unread.push_back(Unread { delivery, number });
         drop(state);
         self.shared.came.notify_one();
+    }
+
+    /// Delivers a message that is no event. It is acknowledged by itself, or it would come again for ever.
+    pub fn deliver_malformed(&self, name: u64) {
+        self.hold(name, None);
+    }
+
+    fn hold(&self, name: u64, delivery: Option<Delivery>) {
+        let mut state = self.shared.state();
+        state.outside.push_back(Held {
+            name,
+            again: false,
+            delivery,
+        });
+        state.arrive(self.shared.bounds.window);
+        drop(state);
+        self.shared.came.notify_one();
+        self.shared.acked.notify_waiters();
     }
 
     /// The names of all that was acknowledged, in that order, once there are at least `count`.

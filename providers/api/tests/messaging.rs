@@ -74,6 +74,11 @@ impl Subject for Memory {
         self.deliver(data, None);
     }
 
+    async fn deliver_malformed(&self) {
+        let name = self.names.fetch_add(1, Ordering::Relaxed);
+        self.peer.deliver_malformed(name);
+    }
+
     async fn taken(&self) -> String {
         self.taken.lock().await.recv().await.unwrap()
     }

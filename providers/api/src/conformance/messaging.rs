@@ -20,6 +20,7 @@
 //!     }
 //! #   async fn deliver(&self, _: &str) {}
 //! #   async fn deliver_loose(&self, _: &str) {}
+//! #   async fn deliver_malformed(&self) {}
 //! #   async fn taken(&self) -> String {
 //! #       unimplemented!()
 //! #   }
@@ -87,6 +88,9 @@ pub trait Subject: Send + Sync + 'static {
     /// Sends a message in that nobody holds.
     async fn deliver_loose(&self, data: &str);
 
+    /// Sends a message in that is no event and cannot be made one, and that the other side holds until it is acknowledged.
+    async fn deliver_malformed(&self);
+
     /// The data of the next message that came out, which the other side confirms by itself.
     async fn taken(&self) -> String;
 
@@ -105,6 +109,7 @@ macro_rules! messaging_conformance {
             inward::messages_come_in_the_order_of_receipt,
             inward::what_nobody_holds_has_no_receipt,
             inward::dropping_the_future_of_receive_loses_nothing,
+            inward::what_is_no_event_is_acknowledged_and_counted,
             inward::a_receipt_that_is_given_acknowledges_for_good,
             inward::a_message_whose_receipt_is_dropped_comes_again,
             inward::a_receipt_from_before_a_cut_has_no_effect,

@@ -6,11 +6,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use whirlwind_provider_api::conformance::messaging::{IN, LARGEST, OUT, OUTBOX, Subject, WINDOW};
 use whirlwind_provider_api::{Messaging, messaging_conformance};
-use whirlwind_provider_mqtt::{Backoff, Config, InMapping, Mode, Mqtt, OutMapping, Version};
+use whirlwind_provider_mqtt::{
+    Backoff, Config, Format, InMapping, Mode, Mqtt, OutMapping, Version,
+};
 
 use crate::broker::Broker;
 use crate::gate::{Gate, Way};
 use crate::other_side::{FROM_US, OtherSide, TO_US};
+
+/// Where the provider takes CloudEvents alone.
+const STRICT: &str = "side/strict";
 
 struct Real {
     version: Version,
@@ -58,7 +63,9 @@ impl Subject for Real {
         let mut outward = OutMapping::new(OUT, FROM_US).unwrap();
         outward.mode = Some(Mode::Data);
         let inward = InMapping::new(TO_US, IN).unwrap();
-        Mqtt::start(config.with_mappings(vec![inward], vec![outward])).unwrap()
+        let mut strict = InMapping::new(STRICT, IN).unwrap();
+        strict.format = Format::Cloudevents;
+        Mqtt::start(config.with_mappings(vec![inward, strict], vec![outward])).unwrap()
     }
 
     async fn deliver(&self, data: &str) {
@@ -67,6 +74,10 @@ impl Subject for Real {
 
     async fn deliver_loose(&self, data: &str) {
         self.other.publish_loose(data).await;
+    }
+
+    async fn deliver_malformed(&self) {
+        self.other.publish(STRICT, "no event").await;
     }
 
     async fn taken(&self) -> String {

@@ -25,9 +25,11 @@ pub struct Gate {
 pub enum Way {
     /// The bytes as they are.
     Plain,
+    /// TLS.
+    Secure(TlsAcceptor),
     /// WebSockets, with the subprotocol of this name.
     Web(Option<&'static str>),
-    /// The same over TLS.
+    /// WebSockets for MQTT, over TLS.
     SecureWeb(TlsAcceptor),
 }
 
@@ -98,6 +100,7 @@ async fn carry(stream: TcpStream, way: Way, broker: u16) -> io::Result<()> {
     stream.set_nodelay(true)?;
     match way {
         Way::Plain => join(stream, broker).await,
+        Way::Secure(acceptor) => join(acceptor.accept(stream).await?, broker).await,
         Way::Web(subprotocol) => web(stream, subprotocol, broker).await,
         Way::SecureWeb(acceptor) => {
             let stream = acceptor.accept(stream).await?;

@@ -3,9 +3,12 @@
 use std::fs::write;
 use std::path::Path;
 
+use tokio_rustls::rustls::version::{TLS12, TLS13};
 use whirlwind_peers::Mosquitto;
 
+use crate::broker::Broker;
 use crate::certificates::{Authority, Identity};
+use crate::gate::{Gate, Way};
 use crate::round::{Papers, VERSIONS, bad, config, good};
 
 /// One that shows this certificate, and wants one of this authority if there is one.
@@ -55,6 +58,21 @@ async fn a_broker_that_its_authority_vouches_for_is_taken() {
     let papers = Papers::trust(&ours);
     for version in VERSIONS {
         good(config(&secure(&broker), version, Some(papers.tls.clone()))).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn either_version_of_tls_will_do() {
+    let ours = Authority::new("ours");
+    let broker = Broker::mosquitto().await;
+    let papers = Papers::trust(&ours);
+    for tls in [&TLS12, &TLS13] {
+        let way = Way::Secure(ours.vouch("localhost").acceptor(&[tls]));
+        let gate = Gate::new(way, broker.port()).await;
+        let url = format!("mqtts://localhost:{}", gate.port());
+        for version in VERSIONS {
+            good(config(&url, version, Some(papers.tls.clone()))).await;
+        }
     }
 }
 

@@ -1,38 +1,20 @@
 //! WebSockets, which mosquitto as Debian has it does not speak: a gate in front of it does.
 
-use std::sync::Arc;
-
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{ServerConfig, crypto};
+use tokio_rustls::rustls::ALL_VERSIONS;
 use whirlwind_provider_api::{Link, Messaging};
 use whirlwind_provider_mqtt::Mqtt;
 
 use crate::BOUND;
 use crate::broker::Broker;
-use crate::certificates::{Authority, Identity};
+use crate::certificates::Authority;
 use crate::gate::{Gate, PATH, Way};
 use crate::round::{Papers, VERSIONS, bad, config, good, received, send, up};
 
 fn url(gate: &Gate) -> String {
     format!("ws://127.0.0.1:{}{PATH}", gate.port())
-}
-
-fn acceptor(identity: &Identity) -> TlsAcceptor {
-    let provider = Arc::new(crypto::ring::default_provider());
-    let cert = CertificateDer::from_pem_slice(identity.cert.as_bytes()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert], key)
-        .unwrap();
-    TlsAcceptor::from(Arc::new(config))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,7 +31,7 @@ async fn messages_go_both_ways() {
 async fn with_tls_only_the_server_that_is_vouched_for_is_taken() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let broker = Broker::mosquitto().await;
-    let way = Way::SecureWeb(acceptor(&ours.vouch("localhost")));
+    let way = Way::SecureWeb(ours.vouch("localhost").acceptor(ALL_VERSIONS));
     let gate = Gate::new(way, broker.port()).await;
     for host in ["localhost", "127.0.0.1"] {
         let url = format!("wss://{host}:{}{PATH}", gate.port());

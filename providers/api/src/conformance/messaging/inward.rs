@@ -66,6 +66,28 @@ pub async fn dropping_the_future_of_receive_loses_nothing(subject: &impl Subject
     soon("the last message", both).await;
 }
 
+/// It is passed over, and does not come again.
+pub async fn what_is_no_event_is_acknowledged_and_counted(subject: &impl Subject) {
+    let provider = start(subject).await;
+    subject.deliver("before").await;
+    subject.deliver_malformed().await;
+    subject.deliver("after").await;
+    for name in ["before", "after"] {
+        let received = receive(&provider).await;
+        assert_eq!(data(&received), name);
+        give(received);
+    }
+    settle(subject, &provider).await;
+    let counts = provider.counts();
+    assert_eq!((counts.received, counts.malformed), (3, 1), "{counts:?}");
+    assert_eq!((counts.acknowledged, counts.unacknowledged), (2, 0));
+    cut(subject, &provider).await;
+    restore(subject, &provider).await;
+    subject.deliver("last").await;
+    assert_eq!(data(&receive(&provider).await), "last");
+    assert_eq!(provider.counts().malformed, 1);
+}
+
 /// It does not come again, on no later connection.
 pub async fn a_receipt_that_is_given_acknowledges_for_good(subject: &impl Subject) {
     let provider = start(subject).await;
