@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use async_tungstenite::tokio::accept_hdr_async;
 use async_tungstenite::tungstenite::handshake::server::{Request, Response};
-use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -130,8 +130,23 @@ async fn web(
     join(WsStream::new(stream), broker).await
 }
 
-async fn join(mut stream: impl AsyncRead + AsyncWrite + Unpin, broker: u16) -> io::Result<()> {
-    let mut broker = TcpStream::connect(("127.0.0.1", broker)).await?;
+async fn join(stream: impl AsyncRead + AsyncWrite, broker: u16) -> io::Result<()> {
+    let broker = TcpStream::connect(("127.0.0.1", broker)).await?;
     broker.set_nodelay(true)?;
-    copy_bidirectional(&mut stream, &mut broker).await.map(drop)
+    let ((from_client, to_client), (from_broker, to_broker)) = (split(stream), split(broker));
+    tokio::join!(pump(from_client, to_broker), pump(from_broker, to_client));
+    Ok(())
+}
+
+/// Carries all that is said, until no more can be. (`copy_bidirectional` forgets what it has read when the next read fails, and the
+/// client library leaves without a word to TLS.)
+async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        let written = to.write_all(&buffer[..count]).await;
+        if written.is_err() || to.flush().await.is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown().await;
 }

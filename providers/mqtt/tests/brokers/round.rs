@@ -91,7 +91,9 @@ pub async fn received(mqtt: &Mqtt) -> String {
 }
 
 /// The link comes up, and messages go both ways: small, and of many packets of whatever is below.
-pub async fn good(config: Config) {
+pub async fn good(mut config: Config) {
+    // The last acknowledgement may still be on its way through a gate when the next provider comes.
+    config.session_expiry = Duration::ZERO;
     probe(&config).await.unwrap();
     let mqtt = Mqtt::start(config).unwrap();
     up(&mqtt).await;
