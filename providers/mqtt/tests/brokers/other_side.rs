@@ -84,7 +84,11 @@ async fn poll(
     confirmed: watch::Sender<u64>,
     taken: mpsc::Sender<String>,
 ) {
-    while let Ok(event) = events.poll().await {
+    loop {
+        let event = match events.poll().await {
+            Ok(event) => event,
+            Err(error) => panic!("the other side: {error}"),
+        };
         match event {
             Event::Incoming(Packet::SubAck(_)) => {
                 ready.send_replace(true);
