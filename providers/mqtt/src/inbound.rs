@@ -12,6 +12,10 @@ use crate::{Message, Qos};
 pub(crate) struct Inbound {
     unread: VecDeque<Unread>,
     unread_bytes: usize,
+    /// How many of the unread nobody holds for us.
+    unread_loose: usize,
+    /// How many receipts are out, of this connection and of earlier ones.
+    out: usize,
     owed: VecDeque<Owed>,
     /// The number of the first that is owed; the others follow without a gap.
     first: u64,
@@ -19,6 +23,8 @@ pub(crate) struct Inbound {
     leaving: usize,
     /// Whether a receipt of one that is owed was dropped without being given.
     back: bool,
+    /// Whether something was passed over because too much was held. What came after it is too, or the order would be lost.
+    passed_over: bool,
     window: Window,
     closed: bool,
     counts: Counts,
@@ -27,9 +33,11 @@ pub(crate) struct Inbound {
 /// How much may be received and not acknowledged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
-    /// Messages that the broker holds for us. One that sends more loses the connection.
+    /// Messages that are read and whose receipt is out. Others wait until one comes back.
+    pub(crate) out: usize,
+    /// Messages that the broker holds for us. More of them are passed over: they come again on the next connection.
     pub(crate) held: usize,
-    /// Messages that nobody holds for us. More of them are dropped.
+    /// Unread messages that nobody holds for us. More of them are dropped.
     pub(crate) loose: usize,
     /// Bytes that nobody has read yet.
     pub(crate) bytes: usize,
@@ -69,19 +77,18 @@ pub(crate) enum Returned {
     Back,
 }
 
-/// The broker has sent more than it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Overrun;
-
 impl Inbound {
     pub(crate) fn new(window: Window) -> Self {
         Self {
             unread: VecDeque::new(),
             unread_bytes: 0,
+            unread_loose: 0,
+            out: 0,
             owed: VecDeque::new(),
             first: 0,
             leaving: 0,
             back: false,
+            passed_over: false,
             window,
             closed: false,
             counts: Counts::default(),
@@ -89,51 +96,71 @@ impl Inbound {
     }
 
     /// A message, and the packet id that it is acknowledged by if it is. Whether it can be read.
-    pub(crate) fn arrive(&mut self, message: Message, id: u16) -> Result<bool, Overrun> {
-        let size = message.payload.len() + message.topic.len();
+    pub(crate) fn arrive(&mut self, message: Message, id: u16) -> bool {
+        let full = self.unread_bytes >= self.window.bytes;
         if message.qos == Qos::AtMostOnce {
             self.count(&message);
-            if self.unread.len() >= self.window.loose || self.unread_bytes >= self.window.bytes {
+            if full || self.unread_loose >= self.window.loose {
                 self.counts.dropped += 1;
-                return Ok(false);
+                return false;
             }
-            self.put(message, size, None);
-            return Ok(true);
+            self.put(message, None);
+            return true;
         }
-        if self.owed.len() >= self.window.held || self.unread_bytes >= self.window.bytes {
-            return Err(Overrun);
+        if !self.has_place(full) {
+            return false;
         }
         self.count(&message);
         let number = self.owe(id, message.qos, false);
-        self.put(message, size, Some(number));
-        Ok(true)
+        self.put(message, Some(number));
+        true
     }
 
     /// A message that cannot even be read. It is acknowledged, or it would come again for ever.
-    pub(crate) fn arrive_malformed(&mut self, id: u16, qos: Qos) -> Result<(), Overrun> {
-        if self.owed.len() >= self.window.held {
-            return Err(Overrun);
+    pub(crate) fn arrive_malformed(&mut self, id: u16, qos: Qos) {
+        if qos != Qos::AtMostOnce {
+            if !self.has_place(false) {
+                return;
+            }
+            self.owe(id, qos, true);
         }
         self.counts.received += 1;
         self.counts.malformed += 1;
-        if qos != Qos::AtMostOnce {
-            self.owe(id, qos, true);
-        }
-        Ok(())
     }
 
-    /// The next to be read, and the number of its receipt.
+    fn has_place(&mut self, full: bool) -> bool {
+        self.passed_over |= full || self.owed.len() >= self.window.held;
+        !self.passed_over
+    }
+
+    /// The next to be read, and the number of its receipt. `None` also while too many receipts are out.
     pub(crate) fn take(&mut self) -> Option<(Message, Option<u64>)> {
+        let held = self.unread.front()?.number.is_some();
+        if held && self.out >= self.window.out {
+            return None;
+        }
         let Unread { message, number } = self.unread.pop_front()?;
-        self.unread_bytes -= message.payload.len() + message.topic.len();
+        self.unread_bytes -= size(&message);
+        match held {
+            true => self.out += 1,
+            false => self.unread_loose -= 1,
+        }
         Some((message, number))
+    }
+
+    /// Whether anything is unread.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
     }
 
     /// One that was taken is no event. Whether an acknowledgement may leave.
     pub(crate) fn malformed(&mut self, number: Option<u64>) -> bool {
         self.counts.malformed += 1;
-        let owed = number.and_then(|number| self.find(number));
-        if let Some(owed) = owed {
+        let Some(number) = number else {
+            return false;
+        };
+        self.out -= 1;
+        if let Some(owed) = self.find(number) {
             owed.given = true;
             return true;
         }
@@ -142,6 +169,7 @@ impl Inbound {
 
     /// A receipt came back.
     pub(crate) fn returned(&mut self, number: u64, given: bool) -> Returned {
+        self.out -= 1;
         if self.closed {
             return Returned::Late;
         }
@@ -180,6 +208,12 @@ impl Inbound {
         self.owed.clear();
         self.leaving = 0;
         self.back = false;
+        self.passed_over = false;
+    }
+
+    /// Whether nothing more comes on this connection: what comes was passed over, and all before it is acknowledged.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.passed_over && self.owed.is_empty()
     }
 
     /// Whether a message of this connection must come again.
@@ -194,11 +228,12 @@ impl Inbound {
             self.unread
                 .iter_mut()
                 .for_each(|unread| unread.number = None);
+            self.unread_loose = self.unread.len();
         } else {
             let bytes = &mut self.unread_bytes;
             self.unread.retain(|unread| {
                 if unread.number.is_some() {
-                    *bytes -= unread.message.payload.len() + unread.message.topic.len();
+                    *bytes -= size(&unread.message);
                 }
                 unread.number.is_none()
             });
@@ -210,6 +245,7 @@ impl Inbound {
         self.closed = true;
         self.unread.clear();
         self.unread_bytes = 0;
+        self.unread_loose = 0;
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -234,8 +270,9 @@ impl Inbound {
         self.counts.duplicates += u64::from(message.dup);
     }
 
-    fn put(&mut self, message: Message, size: usize, number: Option<u64>) {
-        self.unread_bytes += size;
+    fn put(&mut self, message: Message, number: Option<u64>) {
+        self.unread_bytes += size(&message);
+        self.unread_loose += usize::from(number.is_none());
         self.unread.push_back(Unread { message, number });
     }
 
@@ -249,6 +286,11 @@ impl Inbound {
         let index = number.checked_sub(self.first)?;
         self.owed.get_mut(usize::try_from(index).ok()?)
     }
+}
+
+/// What an unread message counts.
+fn size(message: &Message) -> usize {
+    message.payload.len() + message.topic.len()
 }
 
 #[cfg(test)]

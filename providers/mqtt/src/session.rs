@@ -16,7 +16,6 @@ use tracing::{info, warn};
 use whirlwind_provider_api::{Link, SendError};
 
 use crate::connection::{Life, count, never, patience};
-use crate::inbound::Overrun;
 use crate::limits::Limits;
 use crate::shared::Shared;
 use crate::wire::{End, Happened, Line, Requests};
@@ -152,8 +151,7 @@ impl<'a> Session<'a> {
             Happened::Connected { session, limits } => self.connected(session, limits, line)?,
             Happened::Subscribed(answers) => self.subscribed(answers)?,
             Happened::Arrived(id, message) => {
-                let arrived = self.shared.inbound().arrive(message, id);
-                if arrived.map_err(|Overrun| self.overrun())? {
+                if self.shared.inbound().arrive(message, id) {
                     self.shared.came.notify_one();
                 }
             }
@@ -162,8 +160,7 @@ impl<'a> Session<'a> {
                     provider = self.shared.config.name,
                     "a message is acknowledged whose topic is not UTF-8"
                 );
-                let arrived = self.shared.inbound().arrive_malformed(id, qos);
-                arrived.map_err(|Overrun| self.overrun())?;
+                self.shared.inbound().arrive_malformed(id, qos);
             }
             Happened::Confirmed(id, how) => self.confirm(id, how.map_err(SendError::Refused)),
             Happened::Recorded(id, Ok(())) => {
@@ -321,6 +318,10 @@ impl<'a> Session<'a> {
             self.leave()?;
         } else if self.shared.inbound().wants_back() {
             return Err(Ended::Lost(End::new("a message goes back to the broker")));
+        } else if self.shared.inbound().is_spent() {
+            return Err(Ended::Lost(End::new(
+                "more came than `window` and `max_packet` allow, and comes again",
+            )));
         }
         if matches!(self.phase, Phase::Up | Phase::Leaving) {
             self.hand_over_messages().map_err(Ended::Lost)?;
@@ -408,12 +409,5 @@ impl<'a> Session<'a> {
             return lost(format!("the broker has confirmed nothing for {seconds} s"));
         }
         Ok(())
-    }
-
-    fn overrun(&self) -> End {
-        let most = self.shared.inbound().window().held;
-        End::new(format!(
-            "more than {most} messages, or more bytes than `window` and `max_packet` allow, came and were not acknowledged; handle them faster, or raise `window`"
-        ))
     }
 }

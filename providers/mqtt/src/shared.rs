@@ -85,15 +85,14 @@ impl Shared {
 
 /// How much may be received and not acknowledged.
 ///
-/// MQTT 5 tells the broker, which then keeps to it. A broker of 3.1.1 has a number of its own, mostly about 20, and one that sends
-/// 16 times ours has none; bytes are bounded alike for both.
+/// MQTT 5 tells the broker, but mosquitto before 2.0.12 loses count and sends all it has; a broker of 3.1.1 is not even told. So the
+/// window is kept here, and what comes beyond it lies unread: packet ids bound its number, and so do bytes.
 fn window(config: &Config) -> Window {
     let window = usize::from(config.window.max(1));
     let packet = usize::try_from(config.max_packet).unwrap_or(usize::MAX);
     Window {
-        // A broker of 3.1.1 is not told the window, and mosquitto 2.0.11 passes it on 5 while it is acknowledged: what is bounded here
-        // is memory.
-        held: 16 * window,
+        out: window,
+        held: usize::from(u16::MAX),
         loose: window,
         bytes: packet.saturating_mul(2 * window),
     }
@@ -101,9 +100,15 @@ fn window(config: &Config) -> Window {
 
 impl ReceiptDesk for Shared {
     fn returned(&self, number: u64, given: bool) {
-        let returned = self.inbound().returned(number, given);
+        let (returned, more) = {
+            let mut inbound = self.inbound();
+            (inbound.returned(number, given), inbound.has_unread())
+        };
         if returned != Returned::Late {
             self.work.notify_one();
+        }
+        if more {
+            self.came.notify_one();
         }
     }
 }

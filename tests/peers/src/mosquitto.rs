@@ -75,6 +75,11 @@ impl Mosquitto {
         let _ = self.process.wait();
     }
 
+    /// Deletes what it wrote to a file, once it has ended.
+    pub fn forget(&self) {
+        let _ = std::fs::remove_file(self.folder.path().join("mosquitto.db"));
+    }
+
     /// Starts it again, on the same port.
     pub fn again(&mut self) {
         self.process = run(&self.folder, self.port);

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 const WINDOW: Window = Window {
+    out: 6,
     held: 8,
     loose: 4,
     bytes: 1000,
@@ -19,7 +20,7 @@ fn message(qos: Qos) -> Message {
 }
 
 fn held(inbound: &mut Inbound, id: u16) -> u64 {
-    inbound.arrive(message(Qos::AtLeastOnce), id).unwrap();
+    assert!(inbound.arrive(message(Qos::AtLeastOnce), id));
     inbound.take().unwrap().1.unwrap()
 }
 
@@ -47,12 +48,12 @@ fn acknowledgements_leave_in_the_order_of_receipt() {
 #[test]
 fn a_receipt_has_no_effect_on_a_later_connection() {
     let mut inbound = Inbound::new(WINDOW);
-    let old = held(&mut inbound, 1);
+    let (old, older) = (held(&mut inbound, 1), held(&mut inbound, 2));
     inbound.lost();
     inbound.resumed(true);
     let new = held(&mut inbound, 1);
     assert_eq!(inbound.returned(old, true), Returned::Late);
-    assert_eq!(inbound.returned(old, false), Returned::Late);
+    assert_eq!(inbound.returned(older, false), Returned::Late);
     assert!(!inbound.wants_back());
     assert!(acks(&mut inbound).is_empty());
     inbound.returned(new, true);
@@ -68,24 +69,54 @@ fn what_nobody_holds_is_dropped_and_counted_when_too_much_is_unread() {
     }
     assert_eq!(inbound.counts().received, 10);
     assert_eq!(inbound.counts().dropped, 6);
-    assert!(inbound.arrive(message(Qos::AtLeastOnce), 1).is_ok());
+    assert!(inbound.arrive(message(Qos::AtLeastOnce), 1));
 }
 
 #[test]
-fn a_broker_that_sends_more_than_it_may_is_found_out() {
+fn what_is_beyond_the_window_waits_for_a_receipt() {
+    let mut inbound = Inbound::new(WINDOW);
+    for id in 1..=7 {
+        inbound.arrive(message(Qos::AtLeastOnce), id);
+    }
+    let numbers: Vec<_> = std::iter::from_fn(|| inbound.take()?.1).collect();
+    assert_eq!(numbers.len(), WINDOW.out);
+    // The work on them goes on, whatever becomes of the connection.
+    inbound.lost();
+    inbound.resumed(true);
+    inbound.arrive(message(Qos::AtLeastOnce), 1);
+    assert!(inbound.take().is_none());
+    assert_eq!(inbound.returned(numbers[3], true), Returned::Late);
+    assert!(inbound.take().is_some());
+}
+
+#[test]
+fn what_a_broker_sends_beyond_all_bounds_comes_again_when_all_before_it_is_acknowledged() {
     let mut inbound = Inbound::new(WINDOW);
     for id in 1..=8 {
-        assert_eq!(inbound.arrive(message(Qos::AtLeastOnce), id), Ok(true));
+        assert!(inbound.arrive(message(Qos::AtLeastOnce), id));
     }
-    assert_eq!(inbound.arrive(message(Qos::AtLeastOnce), 9), Err(Overrun));
+    assert!(!inbound.arrive(message(Qos::AtLeastOnce), 9));
+    for _ in 0..8 {
+        assert!(!inbound.is_spent());
+        let number = inbound.take().unwrap().1.unwrap();
+        inbound.returned(number, true);
+        acks(&mut inbound);
+        inbound.acked();
+        // There is place now, but what lies before it is not here.
+        assert!(!inbound.arrive(message(Qos::AtLeastOnce), 10));
+    }
+    assert!(inbound.is_spent());
+    inbound.lost();
+    inbound.resumed(true);
+    assert!(inbound.arrive(message(Qos::AtLeastOnce), 9));
 }
 
 #[test]
 fn unread_messages_stay_where_the_broker_has_forgotten_them() {
     for (present, left) in [(true, 1), (false, 2)] {
         let mut inbound = Inbound::new(WINDOW);
-        inbound.arrive(message(Qos::AtLeastOnce), 1).unwrap();
-        inbound.arrive(message(Qos::AtMostOnce), 0).unwrap();
+        inbound.arrive(message(Qos::AtLeastOnce), 1);
+        inbound.arrive(message(Qos::AtMostOnce), 0);
         inbound.lost();
         inbound.resumed(present);
         let rest = std::iter::from_fn(|| inbound.take());
@@ -97,7 +128,7 @@ fn unread_messages_stay_where_the_broker_has_forgotten_them() {
 #[test]
 fn a_message_that_only_we_have_stays_over_all_later_connections() {
     let mut inbound = Inbound::new(WINDOW);
-    inbound.arrive(message(Qos::AtLeastOnce), 1).unwrap();
+    inbound.arrive(message(Qos::AtLeastOnce), 1);
     inbound.lost();
     // The broker has forgotten the session, and the message with it.
     inbound.resumed(false);
@@ -113,7 +144,7 @@ fn what_is_malformed_is_acknowledged_in_its_turn() {
     let first = held(&mut inbound, 1);
     let second = held(&mut inbound, 2);
     assert!(inbound.malformed(Some(second)));
-    inbound.arrive_malformed(3, Qos::AtLeastOnce).unwrap();
+    inbound.arrive_malformed(3, Qos::AtLeastOnce);
     assert!(acks(&mut inbound).is_empty());
     inbound.returned(first, true);
     assert_eq!(acks(&mut inbound), [1, 2, 3]);
@@ -132,18 +163,24 @@ proptest! {
         let mut receipts = Vec::new();
         let (mut left, mut written) = (0, 0);
         let mut next_number = 0;
+        let mut passed_over = false;
         for (step, choice) in steps {
             match step {
                 0 | 1 => {
                     id = id % 100 + 1;
                     let arrival = inbound.arrive(message(Qos::AtLeastOnce), id);
-                    prop_assert_eq!(arrival.is_ok(), arrived.len() - written < WINDOW.held);
-                    if arrival.is_ok() {
+                    passed_over |= arrived.len() - written >= WINDOW.held;
+                    prop_assert_eq!(arrival, !passed_over);
+                    if arrival {
                         arrived.push((id, next_number));
                         next_number += 1;
                     }
                 }
-                2 => receipts.extend(inbound.take().and_then(|(_, number)| number)),
+                2 => {
+                    let out = receipts.len();
+                    receipts.extend(inbound.take().and_then(|(_, number)| number));
+                    prop_assert!(receipts.len() <= WINDOW.out.max(out));
+                }
                 3 | 4 => if !receipts.is_empty() {
                     let number = receipts.swap_remove(usize::from(choice) % receipts.len());
                     let current = arrived.iter().any(|(_, n)| *n == number);
@@ -169,9 +206,11 @@ proptest! {
                     inbound.resumed(choice % 2 == 0);
                     arrived.clear();
                     (left, written) = (0, 0);
+                    passed_over = false;
                 },
             }
             prop_assert_eq!(inbound.unacknowledged(), arrived.len() - written);
+            prop_assert_eq!(inbound.is_spent(), passed_over && arrived.len() == written);
         }
     }
 }
