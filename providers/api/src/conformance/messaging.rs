@@ -75,7 +75,7 @@ pub trait Subject: Send + Sync + 'static {
     /// Whether the other side sends a message again whose receipt was dropped, or was not given before the connection was cut.
     const RETURNS: bool;
 
-    /// The most that the other side sends without an acknowledgement: [`WINDOW`], unless it is not told.
+    /// The most that the other side sends without an acknowledgement: [`WINDOW`], or more where it is not told.
     fn window(&self) -> usize;
 
     /// Starts the provider.
@@ -154,6 +154,15 @@ async fn eventually(what: &str, mut is: impl FnMut() -> bool) {
         }
     };
     soon(what, is).await;
+}
+
+/// What a future has to say now.
+async fn now<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
+    tokio::select! {
+        biased;
+        value = future => Some(value),
+        () = std::future::ready(()) => None,
+    }
 }
 
 async fn start(subject: &impl Subject) -> Arc<dyn Messaging> {

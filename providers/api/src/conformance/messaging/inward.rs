@@ -1,6 +1,10 @@
 //! What comes in.
 
-use super::{Subject, WINDOW, cut, data, eventually, give, receive, restore, settle, soon, start};
+use std::collections::VecDeque;
+
+use super::{
+    Subject, WINDOW, cut, data, eventually, give, now, receive, restore, settle, soon, start,
+};
 use crate::Acknowledge;
 
 /// More than the window, so that some have to wait for the acknowledgement of others.
@@ -163,36 +167,37 @@ pub async fn a_receipt_from_before_a_cut_has_no_effect(subject: &impl Subject) {
     }
 }
 
-/// Read or not; what is beyond it stays with the other side, and comes when there is room.
+/// What is read, and what the other side sends; the rest stays there, and comes when there is room.
 pub async fn what_is_received_and_not_acknowledged_is_bounded(subject: &impl Subject) {
     let provider = start(subject).await;
-    let window = subject.window();
-    let many = 2 * window + 1;
+    let (sent, window) = (subject.window(), usize::from(WINDOW));
+    let many = 2 * sent + 1;
     for number in 0..many {
         subject.deliver(&number.to_string()).await;
     }
     settle(subject, &provider).await;
     let counts = provider.counts();
-    assert_eq!(counts.unacknowledged, window, "{counts:?}");
-    assert_eq!(counts.received, window as u64, "{counts:?}");
-    let mut received = Vec::new();
+    assert_eq!(counts.unacknowledged, sent, "{counts:?}");
+    assert_eq!(counts.received, sent as u64, "{counts:?}");
+    let mut received = VecDeque::new();
     for number in 0..window {
-        received.push(receive(&provider).await);
+        received.push_back(receive(&provider).await);
         assert_eq!(data(&received[number]), number.to_string());
     }
     settle(subject, &provider).await;
-    assert_eq!(
-        provider.counts().received,
-        window as u64,
-        "read is not acknowledged"
-    );
-    received.into_iter().for_each(give);
+    let counts = provider.counts();
+    assert_eq!(counts.received, sent as u64, "read is not acknowledged");
     for number in window..many {
-        let received = receive(&provider).await;
-        assert_eq!(data(&received), number.to_string());
-        give(received);
+        assert!(now(&mut provider.receive()).await.is_none(), "{number}");
+        received.pop_front().into_iter().for_each(give);
+        received.push_back(receive(&provider).await);
+        assert_eq!(data(&received[window - 1]), number.to_string());
     }
-    assert_eq!(provider.counts().dropped, 0);
+    received.into_iter().for_each(give);
+    settle(subject, &provider).await;
+    let counts = provider.counts();
+    assert_eq!((counts.unacknowledged, counts.dropped), (0, 0));
+    assert_eq!(counts.acknowledged, many as u64);
 }
 
 /// What was taken comes in order, and what came in is either taken or counted.

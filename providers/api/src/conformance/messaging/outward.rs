@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    LARGEST, NOWHERE, OUT, OUTBOX, Subject, cut, event, handed_over, restore, send, soon, start,
-    taken, topic,
+    LARGEST, NOWHERE, OUT, OUTBOX, Subject, cut, event, handed_over, now, restore, send, soon,
+    start, taken, topic,
 };
 use crate::{Handover, Messaging, SendError};
 
@@ -132,13 +132,4 @@ pub async fn what_leads_nowhere_is_refused_and_not_sent(subject: &impl Subject) 
     let sent = provider.send(&topic(OUT), &event("found")).unwrap();
     handed_over(sent).await;
     assert_eq!(taken(subject).await, "found");
-}
-
-/// What a future has to say now.
-async fn now<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
-    tokio::select! {
-        biased;
-        value = future => Some(value),
-        () = std::future::ready(()) => None,
-    }
 }
