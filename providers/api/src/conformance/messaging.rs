@@ -193,6 +193,10 @@ async fn restore(subject: &impl Subject, provider: &Arc<dyn Messaging>) {
     link(provider, |link| *link == Link::Up).await;
 }
 
+async fn close(provider: &Arc<dyn Messaging>) {
+    soon("the end", provider.close()).await;
+}
+
 async fn receive(provider: &Arc<dyn Messaging>) -> Received {
     soon("a message", provider.receive()).await.unwrap()
 }

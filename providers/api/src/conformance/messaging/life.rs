@@ -1,12 +1,10 @@
 //! Links, counts and the end.
 
-use std::sync::Arc;
-
 use super::{
-    OUTBOX, Subject, cut, down, event, give, handed_over, link, receive, restore, send, soon,
+    OUTBOX, Subject, close, cut, down, give, handed_over, link, receive, restore, send, soon,
     start, taken,
 };
-use crate::{Link, Messaging, MessagingCounts, SendError};
+use crate::{Link, MessagingCounts, SendError};
 
 /// With a reason where it is down, and by whoever asks later as well.
 pub async fn every_change_of_the_link_is_seen(subject: &impl Subject) {
@@ -26,7 +24,7 @@ pub async fn every_change_of_the_link_is_seen(subject: &impl Subject) {
         .await
         .unwrap();
     assert_eq!(provider.counts().reconnects, 1);
-    provider.close().await;
+    close(&provider).await;
     assert_eq!(*seen.borrow_and_update(), Link::Closed);
     assert_eq!(*provider.link().borrow(), Link::Closed);
 }
@@ -72,7 +70,7 @@ pub async fn counts_only_grow(subject: &impl Subject) {
         restore(subject, &provider).await;
         grown("and up");
     }
-    provider.close().await;
+    close(&provider).await;
     grown("it is closed");
     assert!(
         before.received >= 5 && before.acknowledged == 5 && before.sent == 5,
@@ -88,7 +86,7 @@ pub async fn closed_it_receives_nothing(subject: &impl Subject) {
         let provider = provider.clone();
         tokio::spawn(async move { provider.receive().await.is_some() })
     };
-    provider.close().await;
+    close(&provider).await;
     assert!(!soon("the end", waiting).await.unwrap());
     assert!(soon("the end", provider.receive()).await.is_none());
     assert!(soon("the end", provider.receive()).await.is_none());
@@ -105,7 +103,7 @@ pub async fn closed_it_ends_what_was_not_handed_over_and_takes_no_more(subject: 
         let provider = provider.clone();
         tokio::spawn(async move { provider.room().await })
     };
-    provider.close().await;
+    close(&provider).await;
     for handover in handovers {
         assert_eq!(soon("the end", handover).await, Err(SendError::Closed));
     }
@@ -122,7 +120,7 @@ pub async fn receipts_that_come_after_the_end_have_no_effect(subject: &impl Subj
         subject.deliver(name).await;
     }
     let (one, two) = (receive(&provider).await, receive(&provider).await);
-    provider.close().await;
+    close(&provider).await;
     give(one);
     drop(two);
     assert_eq!(provider.counts().acknowledged, 0);
@@ -133,14 +131,12 @@ pub async fn receipts_that_come_after_the_end_have_no_effect(subject: &impl Subj
 /// At once as well, and with the other side away.
 pub async fn closing_twice_is_closing_once(subject: &impl Subject) {
     let provider = start(subject).await;
-    let kept = provider.send(&super::topic(super::OUT), &event("kept"));
-    handed_over(kept.unwrap()).await;
+    handed_over(send(&provider, "kept").unwrap()).await;
     subject.cut().await;
     let both = async { tokio::join!(provider.close(), provider.close()) };
     soon("the end", both).await;
-    soon("the end", provider.close()).await;
+    close(&provider).await;
     assert_eq!(*provider.link().borrow(), Link::Closed);
     assert_eq!(provider.counts().sent, 1);
-    let provider: Arc<dyn Messaging> = provider;
     assert_eq!(send(&provider, "late").unwrap_err(), SendError::Closed);
 }
