@@ -29,10 +29,7 @@
 //!     // And what the other side does.
 //! }
 //!
-//! mod nobody {
-//!     # use super::Nobody;
-//!     whirlwind_provider_api::messaging_conformance!(Nobody);
-//! }
+//! whirlwind_provider_api::messaging_conformance!(Nobody);
 //! ```
 
 use std::sync::Arc;
