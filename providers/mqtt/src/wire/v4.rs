@@ -117,6 +117,7 @@ fn happened(event: Event, max_packet: usize) -> Happened {
                 packet: max_packet,
                 qos: Qos::ExactlyOnce,
                 retain: true,
+                keep_alive: None,
             },
         },
         Packet::Publish(publish) => Happened::Arrived(

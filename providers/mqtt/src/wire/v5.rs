@@ -220,6 +220,10 @@ fn limits(connack: &ConnAck, max_packet: u32) -> Limits {
             _ => Qos::ExactlyOnce,
         },
         retain: said.and_then(|said| said.retain_available) != Some(0),
+        keep_alive: said
+            .and_then(|said| said.server_keep_alive)
+            .filter(|seconds| *seconds > 0)
+            .map(|seconds| Duration::from_secs(seconds.into())),
     }
 }
 
@@ -250,6 +254,10 @@ fn end(error: &ConnectionError) -> End {
         ConnectionError::MqttState(StateError::AwaitPingResp) => NO_ANSWER.to_owned(),
         ConnectionError::MqttState(StateError::ConnectionAborted) => CLOSED.to_owned(),
         ConnectionError::NotConnAck(_) => NO_BROKER.to_owned(),
+        // DISCONNECT may be as short as that, which the library does not know.
+        ConnectionError::MqttState(StateError::Deserialization(
+            mqttbytes::Error::PayloadRequired,
+        )) => ENDED.to_owned(),
         error => chain(error),
     };
     End::new(reason)
@@ -257,4 +265,5 @@ fn end(error: &ConnectionError) -> End {
 
 pub(super) const NO_ANSWER: &str = "the broker does not answer pings";
 pub(super) const CLOSED: &str = "the broker closed the connection without a word";
+const ENDED: &str = "the broker ended the connection without a reason";
 pub(super) const NO_BROKER: &str = "what answers there is no MQTT broker of this version";
