@@ -2,18 +2,19 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use rumqttc::mqttbytes;
 use rumqttc::{
-    AsyncClient, ConnectionError, Event, EventLoop, Outgoing, Packet, PubRel, Publish, QoS,
-    Request, StateError, SubscribeFilter, SubscribeReasonCode,
+    AsyncClient, ConnectionError, Event, EventLoop, MqttState, Outgoing, Packet, PubRel, Publish,
+    QoS, Request, StateError, SubscribeFilter, SubscribeReasonCode,
 };
 
 use super::v5::{CLOSED, NO_ANSWER, NO_BROKER};
 use super::{End, Happened, chain, too_large, words};
-use crate::limits::{Limits, UNTOLD};
+use crate::limits::{Limits, MAX_IN_FLIGHT, UNTOLD};
 use crate::outbox::Again;
 use crate::{Config, ConfigError};
 use crate::{Message, Properties, Qos};
@@ -31,18 +32,28 @@ pub(super) fn open(
     let (client, mut events) = AsyncClient::new(config.options_v4()?, requests);
     events.network_options = config.network_options();
     if every_release {
+        events.state = knowing_every_id();
+    }
+    let max_packet = usize::try_from(config.max_packet).unwrap_or(usize::MAX);
+    Ok((Line { events, max_packet }, client))
+}
+
+/// The library's state where every id is that of a message whose PUBREL is to come.
+fn knowing_every_id() -> MqttState {
+    // It takes 65,535 packets: too long for each connection.
+    static STATE: OnceLock<MqttState> = OnceLock::new();
+    let state = STATE.get_or_init(|| {
+        let mut state = MqttState::new(MAX_IN_FLIGHT, true);
         for id in 1..=u16::MAX {
             let mut publish = Publish::from_bytes("", QoS::ExactlyOnce, Bytes::new());
             publish.pkid = id;
             // It only remembers the id, and says so.
-            let _ = events
-                .state
-                .handle_incoming_packet(Packet::Publish(publish));
-            events.state.events.clear();
+            let _ = state.handle_incoming_packet(Packet::Publish(publish));
+            state.events.clear();
         }
-    }
-    let max_packet = usize::try_from(config.max_packet).unwrap_or(usize::MAX);
-    Ok((Line { events, max_packet }, client))
+        state
+    });
+    state.clone()
 }
 
 impl Line {

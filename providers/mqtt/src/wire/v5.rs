@@ -1,5 +1,6 @@
 //! MQTT 5.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,10 +10,10 @@ use rumqttc::v5::mqttbytes::v5::{
     PublishProperties, SubscribeReasonCode,
 };
 use rumqttc::v5::mqttbytes::{self, QoS};
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, Request, StateError};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttState, Request, StateError};
 
 use super::{End, Happened, chain, too_large, words};
-use crate::limits::Limits;
+use crate::limits::{Limits, MAX_IN_FLIGHT};
 use crate::outbox::Again;
 use crate::{Config, ConfigError};
 use crate::{Message, Properties, Qos};
@@ -32,15 +33,7 @@ pub(super) fn open(
     let keep_alive = options.keep_alive();
     let (client, mut events) = AsyncClient::new(options, requests);
     if every_release {
-        for id in 1..=u16::MAX {
-            let mut publish = Publish::new("", QoS::ExactlyOnce, Bytes::new(), None);
-            publish.pkid = id;
-            // It only remembers the id, and says so.
-            let _ = events
-                .state
-                .handle_incoming_packet(Packet::Publish(publish));
-            events.state.events.clear();
-        }
+        events.state = knowing_every_id();
     }
     let line = Line {
         events,
@@ -48,6 +41,24 @@ pub(super) fn open(
         max_packet: config.max_packet,
     };
     Ok((line, client))
+}
+
+/// The library's state where every id is that of a message whose PUBREL is to come.
+fn knowing_every_id() -> MqttState {
+    // It takes 65,535 packets: too long for each connection.
+    static STATE: OnceLock<MqttState> = OnceLock::new();
+    let state = STATE.get_or_init(|| {
+        let mut state = MqttState::new(MAX_IN_FLIGHT, true);
+        for id in 1..=u16::MAX {
+            let mut publish = Publish::new("", QoS::ExactlyOnce, Bytes::new(), None);
+            publish.pkid = id;
+            // It only remembers the id, and says so.
+            let _ = state.handle_incoming_packet(Packet::Publish(publish));
+            state.events.clear();
+        }
+        state
+    });
+    state.clone()
 }
 
 impl Line {
