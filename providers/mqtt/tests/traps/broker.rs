@@ -130,6 +130,16 @@ impl Peer {
         rest
     }
 
+    /// Says nothing more, and waits until the client has nothing to say either.
+    pub async fn end(mut self) {
+        let _ = self.stream.shutdown().await;
+        soon("the end", async {
+            let mut rest = [0; 1024];
+            while matches!(self.stream.read(&mut rest).await, Ok(1..)) {}
+        })
+        .await;
+    }
+
     /// These bytes. That nobody reads them any more is the client's affair.
     pub async fn send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;

@@ -31,6 +31,8 @@ mod broker;
 mod clock;
 mod closing;
 mod limits;
+mod mutated;
+mod mutation;
 mod packet;
 mod releases;
 mod resending;

