@@ -13,7 +13,7 @@ use rumqttc::{
 };
 
 use super::v5::{CLOSED, NO_ANSWER, NO_BROKER};
-use super::{End, Happened, chain, too_large, words};
+use super::{End, Happened, chain, malformed, too_large, words};
 use crate::limits::{Limits, MAX_IN_FLIGHT, UNTOLD};
 use crate::outbox::Again;
 use crate::{Config, ConfigError};
@@ -177,6 +177,12 @@ fn end(error: &ConnectionError, max_packet: usize) -> End {
         ConnectionError::MqttState(StateError::AwaitPingResp) => NO_ANSWER.to_owned(),
         ConnectionError::MqttState(StateError::ConnectionAborted) => CLOSED.to_owned(),
         ConnectionError::NotConnAck(_) => NO_BROKER.to_owned(),
+        // An error of the connection itself has the same form.
+        ConnectionError::MqttState(StateError::Deserialization(error))
+            if !matches!(error, mqttbytes::Error::Io(_)) =>
+        {
+            malformed(error)
+        }
         error => chain(error),
     };
     End::new(reason)

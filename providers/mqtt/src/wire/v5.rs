@@ -12,7 +12,7 @@ use rumqttc::v5::mqttbytes::v5::{
 use rumqttc::v5::mqttbytes::{self, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttState, Request, StateError};
 
-use super::{End, Happened, chain, too_large, words};
+use super::{End, Happened, chain, malformed, too_large, words};
 use crate::limits::{Limits, MAX_IN_FLIGHT};
 use crate::outbox::Again;
 use crate::{Config, ConfigError};
@@ -269,6 +269,12 @@ fn end(error: &ConnectionError) -> End {
         ConnectionError::MqttState(StateError::Deserialization(
             mqttbytes::Error::PayloadRequired,
         )) => ENDED.to_owned(),
+        // An error of the connection itself has the same form.
+        ConnectionError::MqttState(StateError::Deserialization(error))
+            if !matches!(error, mqttbytes::Error::Io(_)) =>
+        {
+            malformed(error)
+        }
         error => chain(error),
     };
     End::new(reason)
