@@ -6,7 +6,7 @@ use whirlwind_provider_api::{Link, Messaging, SendError};
 use whirlwind_provider_mqtt::{Qos, StateTopic, Version, Will};
 
 use crate::broker::soon;
-use crate::clock::Clock;
+use crate::clock::{Clock, STEP};
 use crate::packet::Packet;
 use crate::stage::{Stage, ended};
 
@@ -128,31 +128,41 @@ async fn a_broker_that_does_not_read_does_not_keep_us(version: Version) {
     assert!(waited <= Duration::from_secs(5), "{waited:?}");
 }
 
+/// Closes, and takes no time for it.
+async fn close_at_once(clock: &Clock, stage: &Stage) {
+    let ((), waited) = clock.until(stage.mqtt.close()).await;
+    assert!(waited <= 5 * STEP, "{waited:?}");
+    assert_eq!(*stage.mqtt.link().borrow(), Link::Closed);
+}
+
 async fn closing_while_connecting_returns_at_once(version: Version) {
-    let _clock = Clock::stop();
+    let clock = Clock::stop();
     let stage = Stage::out(version, Qos::AtLeastOnce).await;
     let handover = stage.send(1);
     let mut peer = stage.broker.accept().await;
-    stage.mqtt.close().await;
+    close_at_once(&clock, &stage).await;
     assert!(peer.rest().await.is_empty());
     assert_eq!(ended(handover).await, Err(SendError::Closed));
 }
 
 async fn closing_while_waiting_to_connect_returns_at_once(version: Version) {
-    let _clock = Clock::stop();
-    let mut stage = Stage::out(version, Qos::AtLeastOnce).await;
+    let clock = Clock::stop();
+    let mut stage = Stage::with(version, Qos::AtLeastOnce, false, |config| {
+        config.backoff.min = Duration::from_secs(100);
+        config.backoff.max = Duration::from_secs(100);
+    })
+    .await;
     drop(stage.broker.accept().await);
     stage.down().await;
-    stage.mqtt.close().await;
-    assert_eq!(*stage.mqtt.link().borrow(), Link::Closed);
+    close_at_once(&clock, &stage).await;
 }
 
 async fn closing_while_subscribing_says_farewell(version: Version) {
-    let _clock = Clock::stop();
+    let clock = Clock::stop();
     let stage = Stage::both(version).await;
     let mut peer = stage.connect(false).await;
     peer.subscribed().await;
-    stage.mqtt.close().await;
+    close_at_once(&clock, &stage).await;
     assert_eq!(peer.rest().await, [Packet::Disconnect(0)]);
 }
 

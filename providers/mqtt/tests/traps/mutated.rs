@@ -117,6 +117,9 @@ impl Victim {
         config.version = version;
         config.max_packet = MAX_PACKET;
         config.outbox = 16;
+        // One that has had its share waits for the others.
+        config.connect_timeout = Duration::from_secs(3600);
+        config.keep_alive = Duration::from_secs(3600);
         config.backoff = Backoff {
             min: Duration::from_nanos(1),
             max: Duration::from_nanos(1),
