@@ -11,6 +11,7 @@ use rumqttc::v5::mqttbytes::v5::{
 };
 use rumqttc::v5::mqttbytes::{self, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttState, Request, StateError};
+use whirlwind_event::Excerpt;
 
 use super::{End, Happened, chain, malformed, too_large, words};
 use crate::limits::{Limits, MAX_IN_FLIGHT};
@@ -258,7 +259,10 @@ fn end(error: &ConnectionError) -> End {
         }) => {
             let code = words(reason_code);
             match reason_string {
-                Some(text) => format!("the broker ended the connection: {code}: {text}"),
+                Some(text) => {
+                    let text = Excerpt::of(text);
+                    format!("the broker ended the connection: {code}: {text}")
+                }
                 None => format!("the broker ended the connection: {code}"),
             }
         }
