@@ -311,7 +311,12 @@ async fn a_broker_that_takes_leave_says_why() {
         (said(0x8E, ""), "session taken over"),
         (
             said(0x98, "for the night"),
-            "administrative action: for the night",
+            "administrative action: \"for the night\"",
+        ),
+        // Neither long nor a command to a terminal.
+        (
+            said(0x98, &format!("\u{1b}[2J{}", "x".repeat(90))),
+            "administrative action: \"\\u{1b}[2Jxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"...",
         ),
         (vec![0xE0, 0], "without a reason"),
     ];

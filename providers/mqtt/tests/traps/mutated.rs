@@ -178,6 +178,7 @@ impl Victim {
                 let sent = format!("{:02x?}", self.last);
                 self.seen.panics.push((reason.clone(), sent));
             }
+            assert!(!reason.contains(char::is_control), "{reason:?}");
             let kind: String = reason
                 .chars()
                 .filter(|letter| !letter.is_ascii_digit())

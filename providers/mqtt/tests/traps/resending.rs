@@ -227,3 +227,33 @@ async fn a_message_that_a_kept_session_cannot_carry_any_more_ends_and_the_others
     peer.puback(sent.id).await;
     ended(small).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_message_of_qos_2_that_a_kept_session_cannot_carry_any_more_frees_its_id() {
+    let mut stage = Stage::out(Version::V5, Qos::ExactlyOnce).await;
+    let mut peer = stage.connect(false).await;
+    let large = stage.send("x".repeat(500));
+    let small = stage.send("small");
+    peer.all_published(2).await;
+    drop(peer);
+    stage.down().await;
+
+    // Perhaps the broker has recorded the first, and would take another under its id for the same.
+    let mut peer = stage.broker.accept().await;
+    peer.connack_with(true, |said| said.max_packet_size = Some(100))
+        .await;
+    assert_eq!(peer.packet().await, Packet::PubRel(1));
+    assert_eq!(numbers(&[peer.published().await]), [(2, true, "small")]);
+    assert!(matches!(
+        ended(large).await,
+        Err(SendError::TooLarge { max: 100, .. })
+    ));
+    peer.pubcomp(1).await;
+    confirm(&mut peer, 2, 2).await;
+    ended(small).await.unwrap();
+    let next = stage.send("next");
+    let sent = peer.published().await;
+    confirm(&mut peer, sent.id, 2).await;
+    ended(next).await.unwrap();
+    assert_eq!(stage.mqtt.counts().reconnects, 1);
+}
