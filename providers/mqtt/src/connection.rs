@@ -157,8 +157,8 @@ pub(crate) fn count(shared: &Shared, life: &mut Life) {
 
 /// When nothing has happened on a line for so long, or nothing was confirmed that should be, it is stuck. The library's pings find a
 /// dead peer within two keep-alives; this finds what they do not: a write that never ends, a confirmation that never comes.
-pub(crate) fn patience(config: &Config) -> Duration {
-    3 * config.keep_alive
+pub(crate) fn patience(keep_alive: Duration) -> Duration {
+    3 * keep_alive
 }
 
 /// A time that never comes while a process lives.

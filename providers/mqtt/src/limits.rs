@@ -1,5 +1,7 @@
 //! What one connection can carry out.
 
+use std::time::Duration;
+
 use whirlwind_provider_api::SendError;
 
 use crate::{Message, Qos};
@@ -24,6 +26,8 @@ pub(crate) struct Limits {
     pub(crate) qos: Qos,
     /// Whether it keeps messages.
     pub(crate) retain: bool,
+    /// How often it wants to be pinged, where it does not leave that to us.
+    pub(crate) keep_alive: Option<Duration>,
 }
 
 impl Limits {

@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use whirlwind_provider_api::{Handover, HandoverSender, SendError};
 
-use crate::Message;
 use crate::limits::Limits;
+use crate::{Message, Qos};
 
 /// The queue. It knows no time and no connection, and waits for nothing.
 #[derive(Debug)]
@@ -185,7 +185,7 @@ impl Outbox {
         self.resent = self.named;
         if id == 0 {
             let index = self.named - 1;
-            self.done(index, Ok(()));
+            self.leave(index, Step::Done, Ok(()));
         } else {
             entry.step = Step::Sent(id);
         }
@@ -195,7 +195,7 @@ impl Outbox {
     pub(crate) fn confirmed(&mut self, id: u16, how: Result<(), SendError>) -> bool {
         let found = self.find(|step| step == Step::Sent(id) || step == Step::Released(id));
         if let Some(index) = found {
-            self.done(index, how);
+            self.leave(index, Step::Done, how);
         }
         found.is_some()
     }
@@ -244,16 +244,29 @@ impl Outbox {
         self.begun == 0
     }
 
-    /// The next to be sent again, at most `window` at a time.
-    pub(crate) fn again(&mut self, window: usize) -> Option<Again> {
+    /// The next to be sent again, at most a window of them at a time.
+    pub(crate) fn again(&mut self, limits: &Limits) -> Option<Again> {
         let unconfirmed = self.entries.range(..self.resent);
-        if unconfirmed.filter(|e| e.step != Step::Done).count() >= window {
+        if unconfirmed.filter(|e| e.step != Step::Done).count() >= limits.window {
             return None;
         }
         while self.resent < self.named {
-            let entry = self.entries.get(self.resent)?;
+            let index = self.resent;
+            let entry = self.entries.get(index)?;
             self.resent += 1;
             match entry.step {
+                // The broker takes less than it did, and would end each connection over it.
+                Step::Sent(id) if entry.size > limits.packet => {
+                    let (size, max) = (entry.size, limits.packet);
+                    let recorded = entry.message.qos == Qos::ExactlyOnce;
+                    let how = Err(SendError::TooLarge { size, max });
+                    if recorded {
+                        // It may have been recorded: only when released is its id free for another.
+                        self.leave(index, Step::Released(id), how);
+                        return Some(Again::Release(id));
+                    }
+                    self.leave(index, Step::Done, how);
+                }
                 Step::Sent(id) => {
                     let mut message = entry.message.clone();
                     message.dup = true;
@@ -317,16 +330,16 @@ impl Outbox {
             .position(|entry| wanted(entry.step))
     }
 
-    /// One that has begun is done; the done ones at the front leave.
-    fn done(&mut self, index: usize, how: Result<(), SendError>) {
+    /// One that has begun has ended, and only its step is kept; the done ones at the front leave.
+    fn leave(&mut self, index: usize, step: Step, how: Result<(), SendError>) {
         if let Some(entry) = self.entries.get_mut(index) {
-            let done = Entry {
+            let left = Entry {
                 message: Message::default(),
                 size: 0,
-                step: Step::Done,
+                step,
                 ticket: None,
             };
-            let entry = mem::replace(entry, done);
+            let entry = mem::replace(entry, left);
             self.end(entry, how);
         }
         while self.begun > 0 && self.entries.front().is_some_and(|e| e.step == Step::Done) {

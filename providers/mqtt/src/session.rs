@@ -73,6 +73,7 @@ impl<'a> Session<'a> {
                 packet: usize::MAX,
                 qos: Qos::ExactlyOnce,
                 retain: true,
+                keep_alive: None,
             },
             up_since: None,
             gone: false,
@@ -90,6 +91,7 @@ impl<'a> Session<'a> {
     /// Does all that is to do on a line until it ends. The line is of no use then.
     pub(crate) async fn run(&mut self, line: &mut Line) -> Ended {
         let mut alarm = pin!(sleep_until(self.until));
+        let mut phase = self.phase;
         loop {
             let happened = {
                 let mut poll = pin!(line.poll());
@@ -107,9 +109,12 @@ impl<'a> Session<'a> {
                     if let Err(ended) = done {
                         return ended;
                     }
+                    if phase != self.phase {
+                        phase = self.phase;
+                        alarm.as_mut().reset(self.alarm());
+                    }
                 }
             };
-            let phase = self.phase;
             let done = match happened {
                 Ok(happened) => self.happened(happened, line).map_err(Ended::Lost),
                 Err(end) => Err(Ended::Lost(end)),
@@ -124,6 +129,7 @@ impl<'a> Session<'a> {
                 return Ended::Closed;
             }
             if phase != self.phase {
+                phase = self.phase;
                 alarm.as_mut().reset(self.alarm());
             }
         }
@@ -148,7 +154,12 @@ impl<'a> Session<'a> {
     fn happened(&mut self, happened: Happened, line: &mut Line) -> Result<(), End> {
         self.heard = Instant::now();
         match happened {
-            Happened::Connected { session, limits } => self.connected(session, limits, line)?,
+            Happened::Connected { session, limits } if self.phase == Phase::Connecting => {
+                self.connected(session, limits, line)?;
+            }
+            Happened::Connected { .. } => {
+                return Err(End::new("the broker took the connection a second time"));
+            }
             Happened::Subscribed(answers) => self.subscribed(answers)?,
             Happened::Arrived(id, message) => {
                 if self.shared.inbound().arrive(message, id) {
@@ -218,7 +229,7 @@ impl<'a> Session<'a> {
     fn replay(&mut self, line: &mut Line) -> Result<(), End> {
         let settled = {
             let mut outbox = self.shared.outbox();
-            while let Some(again) = outbox.again(self.limits.window) {
+            while let Some(again) = outbox.again(&self.limits) {
                 line.again(again);
             }
             outbox.is_settled()
@@ -380,8 +391,13 @@ impl<'a> Session<'a> {
 
     /// When [`watch`](Self::watch) would find something if nothing happened until then.
     fn alarm(&self) -> Instant {
-        let patience = patience(&self.shared.config);
-        self.until.min(self.heard + patience)
+        self.until.min(self.heard + self.patience())
+    }
+
+    /// As long as the pings that the broker asked for are apart, nothing need move.
+    fn patience(&self) -> Duration {
+        let ours = self.shared.config.keep_alive;
+        patience(self.limits.keep_alive.unwrap_or(ours).max(ours))
     }
 
     /// Ends a connection that is stuck.
@@ -400,7 +416,7 @@ impl<'a> Session<'a> {
                 Phase::Replaying | Phase::Up => Ok(()),
             };
         }
-        let patience = patience(&self.shared.config);
+        let patience = self.patience();
         let seconds = patience.as_secs();
         if now >= self.heard + patience {
             return lost(format!("nothing has moved for {seconds} s"));

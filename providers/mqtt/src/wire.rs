@@ -203,6 +203,10 @@ fn too_large(size: usize, max: usize) -> String {
     )
 }
 
+fn malformed(error: &dyn std::error::Error) -> String {
+    format!("what came in is no packet of this version of MQTT: {error}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

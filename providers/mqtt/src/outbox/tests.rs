@@ -11,6 +11,7 @@ const LIMITS: Limits = Limits {
     packet: 1000,
     qos: Qos::ExactlyOnce,
     retain: true,
+    keep_alive: None,
 };
 
 fn message(name: usize, qos: Qos) -> (Message, usize) {
@@ -74,7 +75,7 @@ fn a_resumed_session_gets_them_again_under_their_ids_and_nothing_new_before_they
     let more = one(&mut outbox, 4);
     outbox.lost();
     outbox.resumed(true);
-    let again: Vec<_> = std::iter::from_fn(|| outbox.again(10)).collect();
+    let again: Vec<_> = std::iter::from_fn(|| outbox.again(&LIMITS)).collect();
     let publish = |name, id| {
         let (mut message, _) = message(name, Qos::AtLeastOnce);
         message.dup = true;
@@ -99,7 +100,7 @@ fn a_lost_session_gets_them_anew_in_order() {
     outbox.lost();
     outbox.resumed(false);
     assert!(outbox.is_settled());
-    assert_eq!(outbox.again(10), None);
+    assert_eq!(outbox.again(&LIMITS), None);
     assert_eq!(send(&mut outbox, 1), ["0", "2", "3", "4"]);
     drop(kept);
 }
@@ -219,7 +220,10 @@ impl Broker {
     }
 
     fn again(&mut self, outbox: &mut Outbox) {
-        while let Some(again) = outbox.again(3) {
+        while let Some(again) = outbox.again(&Limits {
+            window: 3,
+            ..LIMITS
+        }) {
             match again {
                 Again::Publish(id, message) => {
                     assert_eq!(self.in_use.get(&id), Some(&message.topic));

@@ -2,18 +2,19 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use rumqttc::mqttbytes;
 use rumqttc::{
-    AsyncClient, ConnectionError, Event, EventLoop, Outgoing, Packet, PubRel, Publish, QoS,
-    Request, StateError, SubscribeFilter, SubscribeReasonCode,
+    AsyncClient, ConnectionError, Event, EventLoop, MqttState, Outgoing, Packet, PubRel, Publish,
+    QoS, Request, StateError, SubscribeFilter, SubscribeReasonCode,
 };
 
 use super::v5::{CLOSED, NO_ANSWER, NO_BROKER};
-use super::{End, Happened, reason, too_large, words};
-use crate::limits::{Limits, UNTOLD};
+use super::{End, Happened, malformed, reason, too_large, words};
+use crate::limits::{Limits, MAX_IN_FLIGHT, UNTOLD};
 use crate::outbox::Again;
 use crate::{Config, ConfigError};
 use crate::{Message, Properties, Qos};
@@ -33,15 +34,7 @@ pub(super) fn open(
     let (client, mut events) = AsyncClient::new(config.options_v4()?, requests);
     events.network_options = config.network_options();
     if every_release {
-        for id in 1..=u16::MAX {
-            let mut publish = Publish::from_bytes("", QoS::ExactlyOnce, Bytes::new());
-            publish.pkid = id;
-            // It only remembers the id, and says so.
-            let _ = events
-                .state
-                .handle_incoming_packet(Packet::Publish(publish));
-            events.state.events.clear();
-        }
+        events.state = knowing_every_id();
     }
     let max_packet = usize::try_from(config.max_packet).unwrap_or(usize::MAX);
     let line = Line {
@@ -50,6 +43,24 @@ pub(super) fn open(
         answered: false,
     };
     Ok((line, client))
+}
+
+/// The library's state where every id is that of a message whose PUBREL is to come.
+fn knowing_every_id() -> MqttState {
+    // It takes 65,535 packets: too long for each connection.
+    static STATE: OnceLock<MqttState> = OnceLock::new();
+    let state = STATE.get_or_init(|| {
+        let mut state = MqttState::new(MAX_IN_FLIGHT, true);
+        for id in 1..=u16::MAX {
+            let mut publish = Publish::from_bytes("", QoS::ExactlyOnce, Bytes::new());
+            publish.pkid = id;
+            // It only remembers the id, and says so.
+            let _ = state.handle_incoming_packet(Packet::Publish(publish));
+            state.events.clear();
+        }
+        state
+    });
+    state.clone()
 }
 
 impl Line {
@@ -127,6 +138,7 @@ fn happened(event: Event, max_packet: usize) -> Happened {
                 packet: max_packet,
                 qos: Qos::ExactlyOnce,
                 retain: true,
+                keep_alive: None,
             },
         },
         Packet::Publish(publish) => Happened::Arrived(
@@ -175,6 +187,12 @@ fn end(error: &ConnectionError, max_packet: usize, answered: bool) -> End {
         ConnectionError::MqttState(StateError::AwaitPingResp) => NO_ANSWER.to_owned(),
         ConnectionError::MqttState(StateError::ConnectionAborted) => CLOSED.to_owned(),
         ConnectionError::NotConnAck(_) => NO_BROKER.to_owned(),
+        // An error of the connection itself has the same form.
+        ConnectionError::MqttState(StateError::Deserialization(error))
+            if !matches!(error, mqttbytes::Error::Io(_)) =>
+        {
+            malformed(error)
+        }
         error => reason::of(error, answered),
     };
     End::new(reason)

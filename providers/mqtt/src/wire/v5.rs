@@ -1,5 +1,6 @@
 //! MQTT 5.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,10 +10,11 @@ use rumqttc::v5::mqttbytes::v5::{
     PublishProperties, SubscribeReasonCode,
 };
 use rumqttc::v5::mqttbytes::{self, QoS};
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, Request, StateError};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttState, Request, StateError};
+use whirlwind_event::Excerpt;
 
-use super::{End, Happened, reason, too_large, words};
-use crate::limits::Limits;
+use super::{End, Happened, malformed, reason, too_large, words};
+use crate::limits::{Limits, MAX_IN_FLIGHT};
 use crate::outbox::Again;
 use crate::{Config, ConfigError};
 use crate::{Message, Properties, Qos};
@@ -34,15 +36,7 @@ pub(super) fn open(
     let keep_alive = options.keep_alive();
     let (client, mut events) = AsyncClient::new(options, requests);
     if every_release {
-        for id in 1..=u16::MAX {
-            let mut publish = Publish::new("", QoS::ExactlyOnce, Bytes::new(), None);
-            publish.pkid = id;
-            // It only remembers the id, and says so.
-            let _ = events
-                .state
-                .handle_incoming_packet(Packet::Publish(publish));
-            events.state.events.clear();
-        }
+        events.state = knowing_every_id();
     }
     let line = Line {
         events,
@@ -51,6 +45,24 @@ pub(super) fn open(
         answered: false,
     };
     Ok((line, client))
+}
+
+/// The library's state where every id is that of a message whose PUBREL is to come.
+fn knowing_every_id() -> MqttState {
+    // It takes 65,535 packets: too long for each connection.
+    static STATE: OnceLock<MqttState> = OnceLock::new();
+    let state = STATE.get_or_init(|| {
+        let mut state = MqttState::new(MAX_IN_FLIGHT, true);
+        for id in 1..=u16::MAX {
+            let mut publish = Publish::new("", QoS::ExactlyOnce, Bytes::new(), None);
+            publish.pkid = id;
+            // It only remembers the id, and says so.
+            let _ = state.handle_incoming_packet(Packet::Publish(publish));
+            state.events.clear();
+        }
+        state
+    });
+    state.clone()
 }
 
 impl Line {
@@ -224,6 +236,10 @@ fn limits(connack: &ConnAck, max_packet: u32) -> Limits {
             _ => Qos::ExactlyOnce,
         },
         retain: said.and_then(|said| said.retain_available) != Some(0),
+        keep_alive: said
+            .and_then(|said| said.server_keep_alive)
+            .filter(|seconds| *seconds > 0)
+            .map(|seconds| Duration::from_secs(seconds.into())),
     }
 }
 
@@ -247,13 +263,26 @@ fn end(error: &ConnectionError, answered: bool) -> End {
         }) => {
             let code = words(reason_code);
             match reason_string {
-                Some(text) => format!("the broker ended the connection: {code}: {text}"),
+                Some(text) => {
+                    let text = Excerpt::of(text);
+                    format!("the broker ended the connection: {code}: {text}")
+                }
                 None => format!("the broker ended the connection: {code}"),
             }
         }
         ConnectionError::MqttState(StateError::AwaitPingResp) => NO_ANSWER.to_owned(),
         ConnectionError::MqttState(StateError::ConnectionAborted) => CLOSED.to_owned(),
         ConnectionError::NotConnAck(_) => NO_BROKER.to_owned(),
+        // DISCONNECT may be as short as that, which the library does not know.
+        ConnectionError::MqttState(StateError::Deserialization(
+            mqttbytes::Error::PayloadRequired,
+        )) => ENDED.to_owned(),
+        // An error of the connection itself has the same form.
+        ConnectionError::MqttState(StateError::Deserialization(error))
+            if !matches!(error, mqttbytes::Error::Io(_)) =>
+        {
+            malformed(error)
+        }
         // This one does not say that it has a cause.
         ConnectionError::MqttState(StateError::Deserialization(cause)) => {
             reason::of_cause(error, cause, answered)
@@ -265,4 +294,5 @@ fn end(error: &ConnectionError, answered: bool) -> End {
 
 pub(super) const NO_ANSWER: &str = "the broker does not answer pings";
 pub(super) const CLOSED: &str = "the broker closed the connection without a word";
+const ENDED: &str = "the broker ended the connection without a reason";
 pub(super) const NO_BROKER: &str = "what answers there is no MQTT broker of this version";
