@@ -85,19 +85,28 @@ impl Drop for Driver {
     }
 }
 
-/// The floor: each message that comes on one topic is sent on another, in the loop that polls. Answers once it is subscribed.
-pub async fn echo(broker: &Mosquitto, input: &'static str, output: &'static str) -> JoinHandle<()> {
+/// The floor: each message that comes on one topic is sent on another, in the loop that polls.
+pub struct Echo(JoinHandle<()>);
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Answers once it is subscribed.
+pub async fn echo(broker: &Mosquitto, input: &'static str, output: &'static str) -> Echo {
     let (client, mut events) = client(broker, output);
     client.subscribe(input, QoS::AtLeastOnce).await.unwrap();
     subscribed(&mut events).await;
-    tokio::spawn(async move {
+    Echo(tokio::spawn(async move {
         loop {
             if let Event::Incoming(Packet::Publish(publish)) = events.poll().await.unwrap() {
                 let sent = client.try_publish(output, QoS::AtLeastOnce, false, publish.payload);
                 sent.expect("room in its channel");
             }
         }
-    })
+    }))
 }
 
 fn client(broker: &Mosquitto, id: &str) -> (AsyncClient, EventLoop) {
