@@ -1,6 +1,6 @@
 //! What passed between the node and its broker, written down outside both.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -23,7 +23,9 @@ pub struct Ledger {
 #[derive(Debug, Default)]
 pub struct Entries {
     messages: Vec<Entry>,
-    /// How many the broker has confirmed to their publisher.
+    /// How many were sent to the broker.
+    pub offered: u32,
+    /// How many it has confirmed to their publisher.
     pub taken: u32,
     /// How many came out.
     pub done: u32,
@@ -37,6 +39,8 @@ pub struct Entries {
     pub outages: Vec<Duration>,
     /// The broker was made to forget.
     forgot: bool,
+    /// How many it had in its hands then, and have not come out all the same.
+    forgotten: u32,
 }
 
 /// What is known of one.
@@ -104,8 +108,11 @@ impl Ledger {
 
     /// A message is about to be sent to the broker.
     pub fn offered(&self, number: u32) {
-        if let Some(entry) = self.entries().entry(number) {
-            entry.offered = true;
+        let mut entries = self.entries();
+        if let Some(entry) = entries.entry(number)
+            && !std::mem::replace(&mut entry.offered, true)
+        {
+            entries.offered += 1;
         }
     }
 
@@ -170,6 +177,11 @@ impl Entries {
         entry.is_some_and(|entry| entry.done && entry.acknowledged)
     }
 
+    /// How many are under way: the broker has not forgotten them, and they have not come out.
+    pub fn under_way(&self) -> u32 {
+        self.offered - self.done - self.forgotten
+    }
+
     fn entry(&mut self, number: u32) -> Option<&mut Entry> {
         self.messages.get_mut(number as usize)
     }
@@ -181,8 +193,12 @@ impl Entries {
             self.outages.push(lost.elapsed());
         }
         if std::mem::take(&mut self.forgot) {
-            let unended = self.messages.iter_mut().filter(|entry| !entry.done);
-            unended.for_each(|entry| entry.forgotten |= entry.offered);
+            for entry in &mut self.messages {
+                if entry.offered && !entry.done && !entry.forgotten {
+                    entry.forgotten = true;
+                    self.forgotten += 1;
+                }
+            }
         }
     }
 }
@@ -194,7 +210,8 @@ pub struct Page<'a> {
     level: u8,
     /// Which one it is, once it is good for receiving.
     number: Option<u32>,
-    delivered: HashMap<u16, u32>,
+    /// A broker past its bound uses an id again before it is acknowledged.
+    delivered: HashMap<u16, VecDeque<u32>>,
     sent: HashMap<u16, u32>,
 }
 
@@ -234,7 +251,7 @@ impl<'a> Page<'a> {
                 }
             }
             Packet::PubAck(id) => {
-                let number = self.delivered.get(id).copied();
+                let number = self.delivered.get_mut(id).and_then(VecDeque::pop_front);
                 if let Some(entry) = number.and_then(|number| entries.entry(number)) {
                     entry.acknowledged = true;
                     if !entry.done {
@@ -262,7 +279,7 @@ impl<'a> Page<'a> {
                 self.number = Some(entries.connections);
             }
             Packet::Publish(id, number) => {
-                self.delivered.insert(*id, *number);
+                self.delivered.entry(*id).or_default().push_back(*number);
                 if let Some(entry) = entries.entry(*number) {
                     entry.delivered += 1;
                 }
@@ -272,7 +289,9 @@ impl<'a> Page<'a> {
                 if let Some(entry) = number.and_then(|number| entries.entry(number))
                     && !std::mem::replace(&mut entry.done, true)
                 {
+                    let forgotten = entry.forgotten;
                     entries.done += 1;
+                    entries.forgotten -= u32::from(forgotten);
                 }
             }
             _ => return,

@@ -16,6 +16,7 @@ async fn a_gateway_weighs_the_same_after_a_million_messages() {
     let messages = full(5_000, 1_000_000);
     let mut stream = Stream::new(&relay, broker, 5, messages).await;
     let idle = stream.node().memory();
+    stream.flow(1_000).await;
     stream.run(&[]).await;
     let after = stream.node().memory();
     eprintln!("resident: idle {idle} KiB, after {messages} messages {after} KiB");

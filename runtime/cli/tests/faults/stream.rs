@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::broker::Broker;
-use crate::ledger::{Account, Ledger};
+use crate::ledger::{Account, Entries, Ledger};
 use crate::node::Node;
 use crate::packets;
 use crate::proxy::{Mishap, Proxy};
@@ -89,6 +89,16 @@ impl Stream {
         &self.node
     }
 
+    /// Lets messages flow, the first of them so many ahead of the last that came out.
+    pub async fn flow(&self, ahead: u32) {
+        for goal in (ahead..self.messages).step_by(ahead as usize / 2) {
+            self.publisher.go_to(goal);
+            let flowing =
+                |entries: &Entries| entries.offered == goal && entries.under_way() <= ahead / 2;
+            self.ledger.until("flowing", flowing).await;
+        }
+    }
+
     /// Lets all messages flow, and one of the faults happen in the middle of each equal part of them.
     pub async fn run(&mut self, faults: &[Fault]) -> Account {
         let mut outages: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
@@ -96,12 +106,12 @@ impl Stream {
         let part = self.messages / parts;
         let began = Instant::now();
         for (number, fault) in (1..).zip(faults) {
-            let done = self.ledger.entries().done;
-            self.publisher.go_to(number * part);
+            let goal = number * part;
+            self.publisher.go_to(goal);
             let half = format!("flowing before fault {number}, {fault:?}");
-            self.ledger
-                .until(&half, |entries| entries.done >= done + part / 2)
-                .await;
+            let flowing =
+                |entries: &Entries| entries.offered == goal && entries.under_way() <= part / 2;
+            self.ledger.until(&half, flowing).await;
             let connections = self.ledger.entries().connections;
             self.happen(*fault).await;
             if *fault != Fault::Slow {
