@@ -3,7 +3,7 @@
 use whirlwind_tests::{full, guest};
 
 use crate::broker::Broker;
-use crate::stream::Stream;
+use crate::stream::{Fault, Stream};
 
 /// KiB: what the allocator and the tables of a busy hour may keep.
 const GROWTH: u64 = 32 << 10;
@@ -15,6 +15,8 @@ async fn a_gateway_weighs_the_same_after_a_million_messages() {
     };
     let messages = full(5_000, 1_000_000);
     let mut stream = Stream::new(&relay, broker, 5, messages).await;
+    // Its component is compiled by now.
+    stream.suffer(Fault::KillNode).await;
     let idle = stream.node().memory();
     stream.flow(1_000).await;
     stream.run(&[]).await;

@@ -112,16 +112,8 @@ impl Stream {
             let flowing =
                 |entries: &Entries| entries.offered == goal && entries.under_way() <= part / 2;
             self.ledger.until(&half, flowing).await;
-            let connections = self.ledger.entries().connections;
-            self.happen(*fault).await;
-            if *fault != Fault::Slow {
-                let again = format!("connected after fault {number}, {fault:?}");
-                self.ledger
-                    .until(&again, |entries| entries.connections > connections)
-                    .await;
-                let outage = self.ledger.entries().outages.last().copied();
-                outages.entry(fault.name()).or_default().extend(outage);
-            }
+            let outage = self.suffer(*fault).await;
+            outages.entry(fault.name()).or_default().extend(outage);
         }
         let last = self.messages;
         self.publisher.go_to(last);
@@ -137,6 +129,19 @@ impl Stream {
         assert_eq!(self.ledger.entries().too_early, Vec::<u32>::new());
         assert_eq!(self.node.dead_letters(), "[]\n");
         account
+    }
+
+    /// Lets this happen, and waits until the node is connected again. Answers how long that took, where it was not all the while.
+    pub async fn suffer(&mut self, fault: Fault) -> Option<Duration> {
+        let connections = self.ledger.entries().connections;
+        self.happen(fault).await;
+        if fault == Fault::Slow {
+            return None;
+        }
+        let again = |entries: &Entries| entries.connections > connections;
+        let what = format!("connected after {fault:?}");
+        self.ledger.until(&what, again).await;
+        self.ledger.entries().outages.last().copied()
     }
 
     async fn happen(&mut self, fault: Fault) {
@@ -162,9 +167,15 @@ impl Stream {
         }
     }
 
-    fn report(&self, account: &Account, took: Duration, outages: BTreeMap<&str, Vec<Duration>>) {
+    fn report(
+        &self,
+        account: &Account,
+        took: Duration,
+        mut outages: BTreeMap<&str, Vec<Duration>>,
+    ) {
         let (version, broker) = (self.version, self.broker.name());
         eprintln!("{broker}, version {version}, in {took:.1?}: {account}");
+        outages.retain(|_, outages| !outages.is_empty());
         for (fault, mut outages) in outages {
             outages.sort_unstable();
             let at = |share: usize| outages[(outages.len() - 1) * share / 100];
