@@ -1,0 +1,105 @@
+//! Where the store's bytes lie: a directory, or a fake of one.
+
+use std::fmt::Debug;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A flat directory of files by name.
+pub(crate) trait Medium: Send + Sync + 'static {
+    /// Opens a file, which is created empty, and durably so, when missing.
+    fn open(&self, name: &str) -> io::Result<Arc<dyn Handle>>;
+
+    /// The bytes of a file, or `None` when it is missing.
+    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>>;
+
+    /// Makes a file have these bytes, durably and at once: after a power cut it has all or is missing.
+    fn publish(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
+}
+
+/// An open file.
+pub(crate) trait Handle: Debug + Send + Sync + 'static {
+    fn len(&self) -> io::Result<u64>;
+    /// Fills `out`, or fails where the file ends before.
+    fn read(&self, at: u64, out: &mut [u8]) -> io::Result<()>;
+    fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()>;
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Returns once all that was written survives a power cut.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// A directory of the file system.
+pub(crate) struct Directory(pub(crate) PathBuf);
+
+impl Directory {
+    /// Makes the names in the directory durable.
+    fn sync(&self) -> io::Result<()> {
+        sync_directory(&self.0)
+    }
+}
+
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+impl Medium for Directory {
+    fn open(&self, name: &str) -> io::Result<Arc<dyn Handle>> {
+        let path = self.0.join(name);
+        let open = |create| {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(create)
+                .open(&path)
+        };
+        match open(false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let file = open(true)?;
+                self.sync()?;
+                Ok(Arc::new(file))
+            }
+            file => Ok(Arc::new(file?)),
+        }
+    }
+
+    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        match fs::read(self.0.join(name)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn publish(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let new = self.0.join(format!("{name}.new"));
+        let mut file = File::create(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(new, self.0.join(name))?;
+        self.sync()
+    }
+}
+
+impl Handle for File {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        self.read_exact_at(out, at)
+    }
+
+    fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_all_at(bytes, at)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        File::set_len(self, len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+}

@@ -1,0 +1,359 @@
+//! Opening a store, and what is done when that fails.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::Store;
+use crate::format::{self, FORMAT, Format};
+use crate::frame::{self, Write};
+use crate::journal::{self, Journal, Replay};
+use crate::medium::{Directory, Medium, sync_directory};
+use crate::salvage::salvage;
+use crate::store::Shared;
+use crate::tree::{self, Tree, TreeError};
+use crate::writer::{Threads, Unsettled};
+
+/// A store that is open.
+#[derive(Debug)]
+#[must_use]
+pub struct Opened {
+    /// The store. Where something was set aside, a fresh one with what was saved of it.
+    pub store: Store,
+    /// The damaged store that was found in its place, for the caller to report.
+    pub set_aside: Option<SetAside>,
+    /// The end of the journal was not whole: the process was stopped in the middle of its last write, which
+    /// nobody was told of; or the end was damaged since, and the last groups in the damaged place are missing.
+    /// For the caller to report.
+    pub torn: bool,
+}
+
+/// A damaged store, kept as it was found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the store `{}` is damaged: it {reason}; it was set aside as `{}`, and {saved} are in its place", .from.display(), .to.display())]
+pub struct SetAside {
+    /// Where it was.
+    pub from: PathBuf,
+    /// Where it is now.
+    pub to: PathBuf,
+    /// What is wrong with it, as far as is known.
+    pub reason: String,
+    /// What was saved of it.
+    pub saved: Saved,
+}
+
+/// What was saved of a damaged store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// Entries of its tree that are as they were written.
+    pub entries: u64,
+    /// Groups of turns in its journal, newer than its tree, that are as they were written. Between them
+    /// some may be missing.
+    pub groups: u64,
+}
+
+impl fmt::Display for Saved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} entries and {} later groups of turns that could be saved",
+            self.entries, self.groups
+        )
+    }
+}
+
+/// Why a store did not open. Nothing in its directory was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it, or this one has it twice.
+    #[error("the store `{}` is in use by another process; stop that one, or give this one a directory of its own", .path.display())]
+    Locked {
+        /// The directory of the store.
+        path: PathBuf,
+    },
+    /// A later version of this program wrote it.
+    #[error("the store `{}` has format {version}, and this program knows {FORMAT} and older ones; use the version that wrote it", .path.display())]
+    Newer {
+        /// The directory of the store.
+        path: PathBuf,
+        /// Its format.
+        version: u32,
+    },
+    /// The system does not let us: permissions, space, a path that is no directory.
+    #[error("the store `{}` cannot be opened; check its path, permissions and space", .path.display())]
+    Io {
+        /// The directory of the store.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is damaged, and could not be set aside.
+    #[error("the store `{}` is damaged (it {reason}), and could not be renamed; move it away by hand", .path.display())]
+    Stuck {
+        /// The directory of the store.
+        path: PathBuf,
+        /// What is wrong with it, as far as is known.
+        reason: String,
+        /// Why it could not be renamed.
+        source: io::Error,
+    },
+}
+
+/// What an attempt came to, short of an open store.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Newer(u32),
+    Io(io::Error),
+    Damaged(String),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<TreeError> for Failure {
+    fn from(error: TreeError) -> Self {
+        match error {
+            TreeError::Damaged(reason) => Self::Damaged(format!("has a damaged tree ({reason})")),
+            TreeError::Failed(reason) => Self::Io(io::Error::other(reason)),
+        }
+    }
+}
+
+/// The parts of a store that is in order.
+pub(crate) struct Parts {
+    pub(crate) tree: Tree,
+    pub(crate) journal: Journal,
+    pub(crate) replay: Replay,
+}
+
+impl Store {
+    /// Opens the store in the directory `path`, which is created when missing. A damaged one is set aside,
+    /// which [`Opened`] says. Blocks while it reads the store once, some 1 GB a second.
+    ///
+    /// # Errors
+    /// [`OpenError`]: in use, of a later format, or the system refuses.
+    pub fn open(path: impl AsRef<Path>) -> Result<Opened, OpenError> {
+        let dir = path.as_ref();
+        let path = || dir.to_owned();
+        let io = |source| OpenError::Io {
+            path: path(),
+            source,
+        };
+        let lock = lock(dir)?;
+        fs::create_dir_all(dir).map_err(io)?;
+        let medium: Arc<dyn Medium> = Arc::new(Directory(dir.to_owned()));
+        let failure = match attempt(&medium) {
+            Ok(parts) => {
+                let torn = parts.replay.torn;
+                let store = start(dir, parts, Box::new(lock)).map_err(io)?;
+                return Ok(Opened {
+                    store,
+                    set_aside: None,
+                    torn,
+                });
+            }
+            Err(failure) => failure,
+        };
+        let reason = match failure {
+            Failure::Damaged(reason) => reason,
+            Failure::Io(error) => return Err(io(error)),
+            Failure::Newer(version) => {
+                return Err(OpenError::Newer {
+                    path: path(),
+                    version,
+                });
+            }
+        };
+        let to = rename_aside(dir).map_err(|source| OpenError::Stuck {
+            path: path(),
+            reason: reason.clone(),
+            source,
+        })?;
+        fs::create_dir_all(dir).map_err(io)?;
+        let parts = attempt(&medium).map_err(|failure| match failure {
+            Failure::Io(error) => io(error),
+            // A fresh one cannot be damaged; whatever this is, renaming does not help.
+            other => io(io::Error::other(format!("{other:?}"))),
+        })?;
+        let damaged: Arc<dyn Medium> = Arc::new(Directory(to.clone()));
+        let saved = salvage(&damaged, &parts.tree).map_err(io)?;
+        let set_aside = SetAside {
+            from: path(),
+            to,
+            reason,
+            saved,
+        };
+        tracing::error!("{set_aside}");
+        Ok(Opened {
+            store: start(dir, parts, Box::new(lock)).map_err(io)?,
+            set_aside: Some(set_aside),
+            torn: false,
+        })
+    }
+}
+
+/// Opens what a medium holds, or says what is wrong.
+pub(crate) fn attempt(medium: &Arc<dyn Medium>) -> Result<Parts, Failure> {
+    let seed = match medium.read(format::FILE)?.as_deref().map(format::parse) {
+        Some(Format::Known(seed)) => seed,
+        Some(Format::Newer(version)) => return Err(Failure::Newer(version)),
+        Some(Format::Damaged) => {
+            return Err(Failure::Damaged("has a damaged format file".to_owned()));
+        }
+        None => create(medium)?,
+    };
+    if medium.open(tree::FILE)?.len()? == 0 {
+        return Err(Failure::Damaged("has lost its tree".to_owned()));
+    }
+    let mut tree = Tree::open(medium.clone())?;
+    if let Err(error) = tree.compact() {
+        // It needs space to give space back.
+        tracing::warn!(%error, "the tree of the store keeps its free space");
+        tree.reopen()?;
+    }
+    let (journal, replay) = Journal::open(&**medium, seed, tree.group()?)?;
+    match &replay.damage {
+        Some(damage) => Err(Failure::Damaged(damage.clone())),
+        None => Ok(Parts {
+            tree,
+            journal,
+            replay,
+        }),
+    }
+}
+
+/// Makes a store where none is, or where one was never finished.
+fn create(medium: &Arc<dyn Medium>) -> Result<u64, Failure> {
+    // Journals come after the tree and are empty until the format file is there.
+    let mut written = false;
+    for name in journal::FILES {
+        let bytes = medium.read(name)?;
+        written |= bytes.is_some_and(|bytes| {
+            let frames = bytes.get(frame::HEADER..).unwrap_or_default();
+            frames.iter().any(|byte| *byte != 0)
+        });
+    }
+    if written {
+        return Err(Failure::Damaged("has lost its format file".to_owned()));
+    }
+    let file = medium.open(tree::FILE)?;
+    if file.len()? > 0
+        && Tree::open(medium.clone()).is_ok_and(|tree| tree.group().is_ok_and(|group| group > 0))
+    {
+        return Err(Failure::Damaged("has lost its format file".to_owned()));
+    }
+    file.set_len(0)?;
+    file.sync()?;
+    let seed = format::new_seed();
+    Tree::open(medium.clone())?.set_seed(seed)?;
+    Journal::create(&**medium, seed)?;
+    medium.publish(format::FILE, format::write(seed).as_bytes())?;
+    Ok(seed)
+}
+
+/// Starts a store from its parts.
+pub(crate) fn start(dir: &Path, parts: Parts, held: Box<dyn Send>) -> io::Result<Store> {
+    let Parts {
+        tree,
+        journal,
+        replay,
+    } = parts;
+    let failed = |error: TreeError| io::Error::other(error.to_string());
+    let shared = Arc::new(Shared::new(tree.view().map_err(failed)?));
+    let mut unsettled = Unsettled {
+        group: tree.group().map_err(failed)?,
+        size: 0,
+    };
+    {
+        let mut state = shared.lock();
+        for (group, writes) in replay.groups {
+            // Before the first commit of this run.
+            for (space, key, value) in writes {
+                unsettled.size += size(&key, value.as_ref());
+                state.pending.synced(space, key, value, 0);
+            }
+            unsettled.group = group;
+        }
+        state.untreed = unsettled.size;
+    }
+    let threads = Threads::start(&shared, journal, tree, unsettled, held)?;
+    Ok(Store::new(dir, shared, threads))
+}
+
+fn size(key: &bytes::Bytes, value: Option<&bytes::Bytes>) -> usize {
+    key.len() + value.map_or(0, bytes::Bytes::len)
+}
+
+/// The last write of each key in groups that come one after the other.
+pub(crate) fn last_writes(groups: Vec<(u64, Vec<Write>)>) -> Vec<Write> {
+    let mut last = std::collections::BTreeMap::new();
+    for (space, key, value) in groups.into_iter().flat_map(|(_, writes)| writes) {
+        last.insert((space, key), value);
+    }
+    last.into_iter()
+        .map(|((space, key), value)| (space, key, value))
+        .collect()
+}
+
+/// Locks the directory. Beside it, not in it: the lock is held before anything in there is judged or renamed.
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let io = |source| OpenError::Io {
+        path: dir.to_owned(),
+        source,
+    };
+    let path = beside(dir, ".lock").map_err(io)?;
+    if let Some(parent) = dir.parent() {
+        fs::create_dir_all(parent).map_err(io)?;
+    }
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(io)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
+            path: dir.to_owned(),
+        }),
+        Err(TryLockError::Error(error)) => Err(io(error)),
+    }
+}
+
+/// Renames the directory to a name that is free. The lock keeps others of ours from taking it first.
+fn rename_aside(dir: &Path) -> io::Result<PathBuf> {
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let mut to = beside(dir, &format!(".damaged-{seconds}"))?;
+    let mut counter = 0;
+    while to.symlink_metadata().is_ok() {
+        counter += 1;
+        to = beside(dir, &format!(".damaged-{seconds}-{counter}"))?;
+    }
+    fs::rename(dir, &to)?;
+    if let Some(parent) = to.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        sync_directory(parent)?;
+    }
+    Ok(to)
+}
+
+/// The path next to `dir` whose name is that of `dir` with `suffix`.
+fn beside(dir: &Path, suffix: &str) -> io::Result<PathBuf> {
+    let name = dir.file_name().ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the path does not end in a directory's name",
+        )
+    })?;
+    let mut name = OsString::from(name);
+    name.push(suffix);
+    Ok(dir.with_file_name(name))
+}
