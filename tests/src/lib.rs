@@ -15,7 +15,7 @@ pub mod log;
 
 pub use bed::{Bed, Watch};
 pub use guests::guest;
-pub use whirlwind_peers::{Mosquitto, free_port, leave_out};
+pub use whirlwind_peers::{Mosquitto, leave_out};
 
 /// `many` where the environment sets `WHIRLWIND_FULL`, else `some`: tests whose numbers take minutes in a debug build run with
 /// smaller ones until somebody asks for all.

@@ -101,6 +101,11 @@ impl Messaging for Mqtt {
             }
         }
         let messages = shared.config.outward(topic, event)?;
+        if messages.is_empty() {
+            return Err(SendError::Unsendable(format!(
+                "no mapping leads `{topic}` out"
+            )));
+        }
         let max = shared.packet.load(Ordering::Relaxed);
         let mut sized = Vec::with_capacity(messages.len());
         for message in messages {

@@ -36,6 +36,7 @@ use crate::manifest::{
 use check::Origin;
 
 pub use cron::{Cron, CronFault};
+pub(crate) use paths::STORE;
 pub use paths::{MissingComponent, PathError, under};
 pub use secret::Secret;
 pub use timers::{Timer, When};
@@ -206,6 +207,8 @@ pub enum Backend {
         /// Its folder, relative to the data directory and without `..`; open it with [`under`].
         path: PathBuf,
     },
+    /// Key-value in the node's own store, which lies in its data directory.
+    Store,
     /// Messages through an MQTT broker.
     Mqtt(Mqtt),
     /// An MQTT broker in the node.

@@ -116,7 +116,7 @@ fn warnings(app: &App) -> Vec<String> {
         }
     }
     for (provider, about) in &app.providers {
-        if !matches!(about.kind, Backend::Memory | Backend::Sled { .. }) {
+        if matches!(about.kind, Backend::Mqtt(_) | Backend::MqttBroker(_)) {
             continue;
         }
         let mut links = app

@@ -117,7 +117,7 @@ pub async fn doctor(app: &App, data_dir: Option<&Path>) -> Vec<Finding> {
                     findings.extend(file.map(|file| machine::secret(name, what, file)));
                 }
             }
-            Backend::Memory | Backend::Sled { .. } => {}
+            Backend::Memory | Backend::Sled { .. } | Backend::Store => {}
         }
     }
     findings.extend(broker::tried(app, runs).await);

@@ -21,6 +21,7 @@ use arc_swap::ArcSwap;
 use whirlwind_bus::Bus;
 use whirlwind_provider_api::{Error, KeyValue, MemoryKeyValue};
 use whirlwind_provider_sled::SledKeyValue;
+use whirlwind_provider_store::StoreKeyValue;
 use whirlwind_supervision::{ChildSpec, ExitReason, Shutdown, Stop};
 
 use crate::app::{self, Backend};
@@ -67,6 +68,7 @@ impl Providers {
             let store = match kind {
                 Backend::Memory => Store::Memory,
                 Backend::Sled { path } => Store::Sled { path: path.clone() },
+                Backend::Store => Store::Own,
                 Backend::Mqtt(settings) => {
                     let provider = MessagingProvider::new(name, settings, bus, lifecycle);
                     providers.messaging.push(provider);
@@ -126,7 +128,11 @@ pub(crate) struct Provider {
 #[derive(Debug)]
 enum Store {
     Memory,
-    Sled { path: PathBuf },
+    Sled {
+        path: PathBuf,
+    },
+    /// The node's own.
+    Own,
 }
 
 #[derive(Clone, Debug)]
@@ -221,24 +227,33 @@ impl Provider {
     }
 
     async fn try_open(&self) -> Result<Arc<dyn KeyValue>, String> {
-        let path = match &self.store {
-            Store::Memory => return Ok(Arc::new(MemoryKeyValue::new())),
+        let under = |path| app::under(&self.data_dir, path).map_err(|error| error.to_string());
+        match &self.store {
+            Store::Memory => Ok(Arc::new(MemoryKeyValue::new())),
             Store::Sled { path } => {
-                app::under(&self.data_dir, path).map_err(|error| error.to_string())?
+                let opened = SledKeyValue::open(under(path)?).await;
+                let opened = opened.map_err(|error| error.to_string())?;
+                self.tell(opened.set_aside);
+                self.tell(opened.rolled_back);
+                Ok(Arc::new(opened.store))
             }
-        };
-        let opened = SledKeyValue::open(path)
-            .await
-            .map_err(|error| error.to_string())?;
-        let notices = [
-            opened.set_aside.map(|aside| aside.to_string()),
-            opened.rolled_back.map(|back| back.to_string()),
-        ];
-        for notice in notices.into_iter().flatten() {
+            Store::Own => {
+                let path = under(Path::new(app::STORE))?;
+                let opened = tokio::task::spawn_blocking(move || StoreKeyValue::open(path)).await;
+                let opened = opened.map_err(|error| error.to_string())?;
+                let (store, opened) = opened.map_err(|error| error.to_string())?;
+                self.tell(opened.set_aside);
+                Ok(Arc::new(store))
+            }
+        }
+    }
+
+    /// Says what a person should know of a store that is open.
+    fn tell(&self, notice: Option<impl ToString>) {
+        if let Some(notice) = notice.map(|notice| notice.to_string()) {
             tracing::error!(provider = self.name, "{notice}");
             *self.notice_slot() = Some(notice);
         }
-        Ok(Arc::new(opened.store))
     }
 
     async fn close(&self) {

@@ -5,7 +5,7 @@ mod mosquitto;
 
 use std::io::Write as _;
 
-pub use mosquitto::{Mosquitto, free_port};
+pub use mosquitto::Mosquitto;
 
 /// Says that the running test is left out, and why. Under `CI` it fails instead.
 pub fn leave_out(reason: &str) {

@@ -111,12 +111,11 @@ fn run(folder: &TempDir, port: u16) -> Child {
     process
 }
 
-/// A port of loopback for a broker that ends and comes back, below those that the system gives to clients: one that connects again and
-/// again while the broker is away could be given the broker's own, and be connected with itself.
-pub fn free_port() -> u16 {
+/// Below the ports that the system gives to clients: one that connects again and again while the broker is away could be given the
+/// broker's own, and be connected with itself.
+fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Processes that start one after the other are apart by more ports than a test takes.
-    let first = 19_000 + (std::process::id() % 101 * 101) as u16;
+    let first = 19_000 + (std::process::id() % 10_000) as u16;
     let mut ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
     let port = ports.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
     port.unwrap_or_else(|| panic!("no port is free"))

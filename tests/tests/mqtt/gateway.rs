@@ -5,8 +5,8 @@ use std::path::Path;
 use whirlwind::{End, PartState};
 use whirlwind_tests::{Bed, Mosquitto, guest};
 
+use crate::VERSIONS;
 use crate::outside::Outside;
-use crate::{VERSIONS, gate};
 
 /// The session that the broker keeps for the door of `gate`.
 const SESSION: &str = "whirlwind-gate-broker";
@@ -14,10 +14,34 @@ const SESSION: &str = "whirlwind-gate-broker";
 /// Nobody listens there.
 const NOWHERE: &str = "mqtt://127.0.0.1:9";
 
-/// A gate at whose component a message has one attempt, and which stops at once.
+/// The component does what comes in on `dev/+` tells it, and what it publishes goes out on `done/out` through a broker at `away`.
 fn told(component: &Path, version: u8, broker: &str, ack: &str, away: &str) -> String {
-    let defaults = "drain = \"0s\"\nretry = { max_deliver = 1 }";
-    gate(component, version, defaults, broker, ack, away)
+    format!(
+        r#"
+        manifest = 1
+        [app]
+        name = "gate"
+        [defaults]
+        drain = "0s"
+        retry = {{ max_deliver = 1 }}
+        [actor.told]
+        component = {component:?}
+        subscribe = ["in/+"]
+        publish   = ["out"]
+        [provider.broker]
+        type    = "mqtt"
+        version = {version}
+        url     = "{broker}"
+        in      = [{{ mqtt = "dev/+", topic = "in/$1", ack = "{ack}" }}]
+        backoff = {{ min = "20ms", max = "100ms" }}
+        [provider.away]
+        type    = "mqtt"
+        version = {version}
+        out     = [{{ topic = "out", mqtt = "done/out", mode = "data" }}]
+        {away}
+        backoff = {{ min = "20ms", max = "100ms" }}
+        "#
+    )
 }
 
 /// Fails if the broker still holds anything for the session of a node that has stopped.
@@ -88,7 +112,7 @@ async fn an_outbox_that_is_full_does_what_its_overflow_says() {
         outside.publish("dev/a", "publish 5 out").await;
         match overflow {
             // The turn fails as a whole: nothing of it goes out.
-            "reject" => drop(news.json_on("$sys/event/gate/dead-lettered").await),
+            "reject" => drop(news.json_on("$sys/event/told/dead-lettered").await),
             _ => assert_eq!(published.texts(5).await, ["1", "2", "3", "4", "5"]),
         }
         assert_eq!(bed.node.dead_letters().len(), letters, "{overflow}");

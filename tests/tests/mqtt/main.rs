@@ -14,47 +14,33 @@ use crate::outside::Outside;
 /// Of the protocol, as a manifest numbers them.
 const VERSIONS: [u8; 2] = [5, 4];
 
-/// What comes in on `dev/+` goes to a component, and what that publishes goes out on `done/out` through another provider, of which
-/// `away` are the settings.
-fn gate(
-    component: &Path,
-    version: u8,
-    defaults: &str,
-    broker: &str,
-    ack: &str,
-    away: &str,
-) -> String {
+/// What comes in on `dev/+` is relayed by a component, and goes out on `done/out` through another provider, which is at `away`.
+fn relayed(relay: &Path, version: u8, broker: &str, away: &str, drain: &str) -> String {
     format!(
         r#"
         manifest = 1
         [app]
         name = "gate"
         [defaults]
-        {defaults}
-        [actor.gate]
-        component = {component:?}
+        drain = "{drain}"
+        [actor.relay]
+        component = {relay:?}
         subscribe = ["in/+"]
         publish   = ["out"]
         [provider.broker]
         type    = "mqtt"
         version = {version}
         url     = "{broker}"
-        in      = [{{ mqtt = "dev/+", topic = "in/$1", ack = "{ack}" }}]
+        in      = [{{ mqtt = "dev/+", topic = "in/$1" }}]
         backoff = {{ min = "20ms", max = "100ms" }}
         [provider.away]
         type    = "mqtt"
         version = {version}
+        url     = "{away}"
         out     = [{{ topic = "out", mqtt = "done/out", mode = "data" }}]
-        {away}
         backoff = {{ min = "20ms", max = "100ms" }}
         "#
     )
-}
-
-/// A gate that has `drain` to end what it began, and sends out to a broker at `away`.
-fn relayed(relay: &Path, version: u8, broker: &str, away: &str, drain: &str) -> String {
-    let (defaults, away) = (format!("drain = {drain:?}"), format!("url = {away:?}"));
-    gate(relay, version, &defaults, broker, "tree", &away)
 }
 
 #[tokio::test(flavor = "multi_thread")]

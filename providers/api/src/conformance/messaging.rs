@@ -3,8 +3,34 @@
 //! A provider's crate says how to start one and what its other side does, and gets one named test for each promise of
 //! [`Messaging`]; the provider is bounded as the constants here say.
 //!
-//! `messaging_conformance!(SUBJECT)` writes the tests; `tests/messaging.rs` of this crate has the subject of
-//! [`MemoryMessaging`](crate::MemoryMessaging), and the MQTT provider's tests that of a real broker.
+//! ```
+//! # use std::sync::Arc;
+//! # use whirlwind_provider_api::Messaging;
+//! # use whirlwind_provider_api::conformance::messaging::Subject;
+//! struct Nobody;
+//!
+//! #[async_trait::async_trait]
+//! impl Subject for Nobody {
+//!     const RETURNS: bool = true;
+//! #   fn window(&self) -> usize {
+//! #       unimplemented!()
+//! #   }
+//!     async fn start(&self) -> Arc<dyn Messaging> {
+//!         unimplemented!()
+//!     }
+//! #   async fn deliver(&self, _: &str) {}
+//! #   async fn deliver_loose(&self, _: &str) {}
+//! #   async fn deliver_malformed(&self) {}
+//! #   async fn taken(&self) -> String {
+//! #       unimplemented!()
+//! #   }
+//! #   async fn cut(&self) {}
+//! #   async fn restore(&self) {}
+//!     // And what the other side does.
+//! }
+//!
+//! whirlwind_provider_api::messaging_conformance!(Nobody);
+//! ```
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,15 +5,14 @@ use std::path::{Path, PathBuf};
 
 use crate::manifest::{
     ActorSection, At, ByteSize, DefaultsSection, KeyValueLinks, LimitsSection, MailboxSection,
-    Manifest, ManifestError, Problems, ProviderKind, RetrySection, Source, SupervisorSection,
-    TimeSpan, quoted,
+    Manifest, ManifestError, Problems, RetrySection, Source, SupervisorSection, TimeSpan, quoted,
 };
 
 use super::names::{NAME_HELP, name_fault, name_from};
 use super::variables::{Substitution, Variables};
 use super::{
-    Actor, App, Backoff, Intensity, KeyValueLink, Limits, Mailbox, Retry, Secret, Supervisor,
-    defaults, paths, timers, tree,
+    Actor, App, Backend, Backoff, Intensity, KeyValueLink, Limits, Mailbox, Retry, Secret,
+    Supervisor, defaults, paths, timers, tree,
 };
 
 /// The longest name of a bucket, in bytes: what every key-value provider takes.
@@ -73,6 +72,14 @@ pub(super) fn app(
     };
     for (inner, outer) in paths::shared_folders(&app) {
         let at = At::top("provider");
+        let both =
+            [inner, outer].map(|name| app.providers.get(name).map(|provider| &provider.kind));
+        let help = match both {
+            [Some(Backend::Store), Some(Backend::Store)] => {
+                "the node has one store: link both names to one provider, with a bucket each"
+            }
+            _ => "give each its own `path`",
+        };
         problems.push(
             source.value(&at.key(inner).key("path")),
             format!(
@@ -80,7 +87,7 @@ pub(super) fn app(
                 quoted(inner),
                 quoted(outer)
             ),
-            "give each its own `path`",
+            help,
         );
     }
     timers::sizes(&app, source, &mut problems);
@@ -366,10 +373,10 @@ impl<'c> Check<'c, '_> {
             };
             self.value(at, message, help);
         } else if let Some(section) = manifest.provider.get(provider)
-            && !matches!(section.kind, ProviderKind::Memory | ProviderKind::Sled)
+            && !section.kind.has_buckets()
         {
             let message = format!("the provider {} has no buckets", quoted(provider));
-            let help = "name one of type `memory` or `sled`; messages need no link, what goes in and out stands with the provider";
+            let help = "name one of type `memory`, `sled` or `store`; messages need no link, what goes in and out stands with the provider";
             self.value(at, message, help);
         } else if bucket.is_empty() {
             self.value(

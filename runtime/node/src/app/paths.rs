@@ -16,6 +16,9 @@ const TAKEN: [&str; 5] = [
     crate::dead::file::NEW,
 ];
 
+/// Where the node's own store lies in the data directory.
+pub(crate) const STORE: &str = "store";
+
 /// A component whose file is not there.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the component of actor `{actor}` is missing: {}; {}", path.display(), self.remedy())]
@@ -161,6 +164,7 @@ pub(super) fn shared_folders(app: &App) -> Vec<(&str, &str)> {
         .values()
         .filter_map(|provider| match &provider.kind {
             Backend::Sled { path } => Some((path.as_path(), provider.name.as_str())),
+            Backend::Store => Some((Path::new(STORE), provider.name.as_str())),
             Backend::Memory | Backend::Mqtt(_) | Backend::MqttBroker(_) => None,
         })
         .collect();

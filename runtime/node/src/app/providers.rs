@@ -77,6 +77,7 @@ impl Check<'_, '_> {
                     }
                 }
             }
+            ProviderKind::Store => Some(Backend::Store),
             ProviderKind::Mqtt => self.mqtt(app, name, section, at).map(Backend::Mqtt),
             ProviderKind::MqttBroker => self.mqtt_broker(section, at).map(Backend::MqttBroker),
         }
@@ -84,7 +85,7 @@ impl Check<'_, '_> {
 
     /// Keys that another kind of provider has.
     fn nothing_else(&mut self, section: &ProviderSection, at: &At<'_>) {
-        use ProviderKind::{Memory, Mqtt, MqttBroker, Sled};
+        use ProviderKind::{Memory, Mqtt, MqttBroker, Sled, Store};
         let given = [
             ("path", section.path.is_some(), &[Sled][..]),
             ("url", section.url.is_some(), &[Mqtt]),
@@ -126,6 +127,9 @@ impl Check<'_, '_> {
                 .collect();
             let help = match (section.kind, key) {
                 (Memory, "path") => "take it out, or keep the data with type = \"sled\"".to_owned(),
+                (Store, "path") => {
+                    "take it out: the node's own store lies in the data directory".to_owned()
+                }
                 _ => format!("take it out; it belongs to type {}", owners.join(" and ")),
             };
             self.key(

@@ -143,7 +143,7 @@ impl<'w, 't> Walk<'w, 't> {
                 let help = match name {
                     "manifest" => "begin the file with the version of its format: manifest = 1",
                     "component" => "name its file: component = \"path/to/component.wasm\"",
-                    "type" => "say what it is: type = \"memory\" or type = \"sled\"",
+                    "type" => "say what it is: type = \"memory\", \"sled\", \"store\" or \"mqtt\"",
                     _ => "add it",
                 };
                 let place = match &at {

@@ -30,6 +30,7 @@ pub(super) fn part(app: &App, kind: PartKind, name: &str, detail: Option<&str>) 
             .map(|provider| match &provider.kind {
                 Backend::Memory => "memory".to_owned(),
                 Backend::Sled { path } => format!("sled in {}", path.display()),
+                Backend::Store => "the node's own store".to_owned(),
                 Backend::Mqtt(settings) => {
                     format!("mqtt  {}", printable(&settings.config.url.to_string()))
                 }

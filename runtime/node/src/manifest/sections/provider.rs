@@ -10,7 +10,7 @@ use crate::manifest::units::{ByteSize, TimeSpan};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderSection {
-    /// What it is: `memory` or `sled` for key-value, `mqtt` for messages, `mqtt-broker` for trying those out.
+    /// What it is: `memory`, `sled` or `store` for key-value, `mqtt` for messages, `mqtt-broker` for trying those out.
     #[serde(rename = "type")]
     pub kind: ProviderKind,
     /// `sled`: its folder under the data directory; by default its name.
@@ -220,6 +220,8 @@ pub enum ProviderKind {
     Memory,
     /// Key-value in a sled database: survives the process.
     Sled,
+    /// Key-value in the node's own store: survives the process, and a power cut.
+    Store,
     /// Messages through an MQTT broker.
     Mqtt,
     /// An MQTT broker in the node, for development.
@@ -227,11 +229,17 @@ pub enum ProviderKind {
 }
 
 impl ProviderKind {
+    /// Whether it has buckets, which actors can be linked to.
+    pub(crate) fn has_buckets(self) -> bool {
+        matches!(self, Self::Memory | Self::Sled | Self::Store)
+    }
+
     /// The word for it in a manifest.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Sled => "sled",
+            Self::Store => "store",
             Self::Mqtt => "mqtt",
             Self::MqttBroker => "mqtt-broker",
         }
