@@ -11,7 +11,7 @@ use crate::pingpong;
 
 /// The fixtures that run scripts: each on a draft of `wasi:keyvalue` of its own.
 const DRAFTS: [&str; 2] = ["buckets", "buckets-draft"];
-const PROVIDERS: [&str; 2] = ["memory", "sled"];
+const PROVIDERS: [&str; 3] = ["memory", "sled", "store"];
 
 /// An actor `NAME` that runs the scripts that come on the topic `NAME`.
 fn actor(name: &str, component: &Path, links: &str) -> String {
