@@ -7,6 +7,7 @@
 //!   rules of MQTT 5; made only by parsing.
 //! - [`FilterTree`]: finds what is filed under the filters that a topic matches.
 //! - [`json`]: events as JSON documents and batches, at the doors of a node.
+//! - [`binary`]: events as bytes, on the disk of a node.
 //! - `generated` (feature of the same name): events at random, for tests.
 //! - [`Excerpt`]: the beginning of a text from outside, as error messages show it.
 //!
@@ -50,6 +51,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod binary;
 mod event;
 mod excerpt;
 #[cfg(feature = "generated")]

@@ -7,6 +7,7 @@
     missing_docs
 )]
 
+mod binary;
 mod events;
 mod filter_tree;
 mod filters;
