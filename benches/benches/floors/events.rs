@@ -1,5 +1,6 @@
 //! The event that goes round, and the one that a handler publishes.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -71,8 +72,18 @@ impl Outbox for IntoSlot {
         self.event = Some(Arc::new(event));
         Ok(id)
     }
+}
 
-    fn commit(self: Box<Self>) {
-        *self.slot.0.lock().unwrap() = self.event;
+/// What a turn published takes effect.
+pub trait Commit {
+    fn commit(self);
+}
+
+impl Commit for Box<dyn Outbox> {
+    fn commit(self) {
+        let outbox: Box<dyn Any> = self;
+        if let Ok(outbox) = outbox.downcast::<IntoSlot>() {
+            *outbox.slot.0.lock().unwrap() = outbox.event;
+        }
     }
 }

@@ -55,6 +55,4 @@ impl Outbox for KeepNothing {
     fn publish(&mut self, _topic: &str, _event: EventBuilder) -> Result<String, PublishError> {
         Ok(ID.to_owned())
     }
-
-    fn commit(self: Box<Self>) {}
 }

@@ -29,7 +29,7 @@ use whirlwind_provider_sled::SledKeyValue;
 use whirlwind_tests::guest;
 
 use crate::bare::Floor;
-use crate::events::{IN, MIDDLE, Slot, event, event_with, topic};
+use crate::events::{Commit, IN, MIDDLE, Slot, event, event_with, topic};
 use crate::hosted::{Hosted, KeepNothing, component};
 
 /// The binary's allocator.
@@ -65,10 +65,8 @@ async fn turn(run: &Run, report: &mut Report, relay: &Path) {
     let component = component(relay, Settings::default()).await;
     let mut hosted = Hosted::new(&component).await;
 
-    let bus = Bus::new(
-        TopicRules::default(),
-        DeadLetters::new(DeadLetterLimits::default()),
-    );
+    let letters = DeadLetters::new(DeadLetterLimits::default());
+    let bus = Arc::new(Bus::new(TopicRules::default(), letters));
     let (mailbox, inbox) = bus.mailbox(MailboxSpec {
         name: "relay".into(),
         capacity: Capacity::default(),

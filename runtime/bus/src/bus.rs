@@ -1,18 +1,20 @@
 //! Who subscribes to what.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use smallvec::SmallVec;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use whirlwind_event::{Event, FilterTree, Topic, TopicFilter};
+use whirlwind_store::{Batch, CommitError};
 
+use crate::durable::{Durable, Placed, Puts, Queue, Shelf};
 use crate::mailbox::{Filled, Origin, Place};
 use crate::notice::Listener;
 use crate::{
-    Audience, DeadLetters, Envelope, Inbox, Mailbox, MailboxFull, MailboxSpec, Notice, Reason,
-    Settlement, TopicRules,
+    Audience, DeadLetters, Envelope, Inbox, Keep, Mailbox, MailboxFull, MailboxSpec, Notice,
+    QueueFull, Reason, Settlement, TopicRules,
 };
 
 /// The table of subscriptions, and the way of an event into mailboxes: passive, with no task of its own and no lock across an
@@ -22,7 +24,8 @@ pub struct Bus {
     subscriptions: ArcSwap<FilterTree<Subscriber>>,
     mailboxes: Mutex<Vec<Mailbox>>,
     rules: TopicRules,
-    dead_letters: DeadLetters,
+    dead_letters: Arc<DeadLetters>,
+    durable: OnceLock<Durable>,
     drain: Arc<Drain>,
     unrouted: AtomicU64,
     listener: Option<Listener>,
@@ -50,9 +53,12 @@ pub(crate) type Few<T> = SmallVec<[T; 4]>;
 /// An event of a running turn, and a place in every mailbox that it will go to. Dropped unsent, all are given back.
 #[derive(Debug)]
 pub struct Reservation {
-    topic: Topic,
-    event: Arc<Event>,
+    pub(crate) topic: Topic,
+    pub(crate) event: Arc<Event>,
+    pub(crate) hops: u32,
     places: Few<(Place, bool)>,
+    /// Its places in queues of durable topics.
+    pub(crate) placed: Option<Placed>,
 }
 
 /// What became of an event that a door published.
@@ -60,16 +66,57 @@ pub struct Reservation {
 pub struct Delivery {
     /// How many mailboxes took it, or ended it as their overflow says.
     pub delivered: usize,
-    /// Those that have no room now, each with what it missed.
+    /// Those that have no room now, each with what it missed. On a durable topic one who has none refuses for all.
     pub refused: Vec<Refusal>,
+    /// On a durable topic, the event is accepted when this says so.
+    pub synced: Option<Synced>,
 }
 
-/// A full mailbox, and the envelope it did not take. A retry reaches this mailbox alone.
+/// Whether an event on a durable topic has reached the disk.
+#[derive(Debug)]
+#[must_use = "an event on a durable topic is accepted when this says so"]
+pub struct Synced(oneshot::Receiver<Result<(), CommitError>>);
+
+impl Synced {
+    /// Waits for the disk.
+    ///
+    /// # Errors
+    /// It is not there; nobody has it.
+    pub async fn wait(self) -> Result<(), NotDurable> {
+        match self.0.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(NotDurable(error.to_string())),
+            Err(_) => Err(NotDurable("the node has ended".to_owned())),
+        }
+    }
+}
+
+/// An event could not be brought to the disk.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the event could not be made durable: {0}")]
+pub struct NotDurable(String);
+
+/// A full mailbox, and the envelope it did not take. A retry reaches this mailbox alone; on a durable topic, all of them.
 #[derive(Debug)]
 pub struct Refusal {
-    mailbox: Mailbox,
-    observer: bool,
+    by: By,
     envelope: Envelope,
+}
+
+#[derive(Debug)]
+enum By {
+    Mailbox {
+        mailbox: Mailbox,
+        observer: bool,
+    },
+    Queue {
+        queue: Arc<Queue>,
+        bytes: usize,
+        keep: Keep,
+        full: QueueFull,
+    },
+    /// The store takes nothing now.
+    Store(NotDurable),
 }
 
 impl Bus {
@@ -79,7 +126,8 @@ impl Bus {
             subscriptions: ArcSwap::default(),
             mailboxes: Mutex::default(),
             rules,
-            dead_letters,
+            dead_letters: Arc::new(dead_letters),
+            durable: OnceLock::new(),
             drain: Arc::default(),
             unrouted: AtomicU64::new(0),
             listener: None,
@@ -101,6 +149,9 @@ impl Bus {
 
     /// Leads the topics that match `filter` to `mailbox`. However many of its filters match, a mailbox gets an event once.
     pub fn subscribe(&self, filter: &TopicFilter, mailbox: &Mailbox) {
+        if let Some(queue) = self.durable().and_then(|of| of.queue(mailbox.name())) {
+            mailbox.read(queue);
+        }
         let mut mailboxes = self
             .mailboxes
             .lock()
@@ -150,8 +201,25 @@ impl Bus {
         &self.rules
     }
 
+    /// Durable topics lie in these queues from now on. Call it before anybody subscribes.
+    pub fn open_durable(&self, durable: Durable) {
+        self.dead_letters
+            .shelve(Shelf(Arc::clone(durable.committer())));
+        // Once: there is one store.
+        let _ = self.durable.set(durable);
+    }
+
+    /// The queues of durable topics, where a store is open.
+    pub fn durable(&self) -> Option<&Durable> {
+        self.durable.get()
+    }
+
     /// The dead letters of the node.
     pub fn dead_letters(&self) -> &DeadLetters {
+        &self.dead_letters
+    }
+
+    pub(crate) fn letters(&self) -> &Arc<DeadLetters> {
         &self.dead_letters
     }
 
@@ -160,8 +228,14 @@ impl Bus {
         self.unrouted.load(Ordering::Relaxed)
     }
 
-    /// Hands an event that came through a door to every subscriber that has room.
-    pub fn publish(&self, envelope: Envelope) -> Delivery {
+    /// Hands an event that came through a door to every subscriber that has room; on a durable topic to all of them or to none, and
+    /// there its share of what the door owes is settled when it is on the disk.
+    pub fn publish(self: &Arc<Self>, envelope: Envelope) -> Delivery {
+        if let Some(durable) = self.durable()
+            && self.rules.is_durable(&envelope.topic)
+        {
+            return self.accept(durable, envelope);
+        }
         let mut delivery = Delivery::default();
         for Subscriber { mailbox, observer } in self.subscribers(&envelope.topic) {
             let copy = envelope.copy(observer);
@@ -175,6 +249,79 @@ impl Bus {
         }
         envelope.settle();
         delivery
+    }
+
+    /// Brings an event on a durable topic to the disk, for all who subscribe.
+    fn accept(self: &Arc<Self>, durable: &Durable, envelope: Envelope) -> Delivery {
+        let (mut queues, mut others) = (Few::new(), Few::new());
+        for subscriber in self.subscribers(&envelope.topic) {
+            match subscriber
+                .mailbox
+                .durable()
+                .filter(|_| !subscriber.observer)
+            {
+                Some(queue) => queues.push(Arc::clone(queue)),
+                None => others.push(subscriber),
+            }
+        }
+        let delivered = queues.len();
+        if delivered == 0 && others.is_empty() {
+            self.unrouted.fetch_add(1, Ordering::Relaxed);
+            envelope.settle();
+            return Delivery::default();
+        }
+        let keep = self.rules.keep(&envelope.topic);
+        let (topic, event, hops) = (&envelope.topic, &envelope.event, envelope.hops);
+        let puts = match queues.is_empty() {
+            true => Puts::new(),
+            false => match Placed::at(topic, event, hops, &queues, &keep) {
+                Ok(placed) => placed.puts(topic, event, hops),
+                Err((queue, full)) => {
+                    let by = By::Queue {
+                        queue,
+                        bytes: envelope.size(),
+                        keep,
+                        full,
+                    };
+                    return Delivery::refused(by, envelope);
+                }
+            },
+        };
+        let (told, synced) = oneshot::channel();
+        let mut held = Some((told, envelope));
+        let taken = durable.committer().commit(Batch::new(), puts, || {
+            let (bus, held) = (Arc::clone(self), held.take());
+            Box::new(move |done| {
+                let Some((told, envelope)) = held else {
+                    return;
+                };
+                match &done {
+                    // Who only looks on sees what is there to stay.
+                    Ok(()) => {
+                        for Subscriber { mailbox, observer } in others {
+                            let copy = envelope.copy(true);
+                            // One who looks on and has no room misses it, as he is told himself.
+                            let _ = bus.offer(mailbox, observer, copy);
+                        }
+                        envelope.settle();
+                    }
+                    // Its share is let go unsettled: whoever sent it will send it again.
+                    Err(_) => drop(envelope),
+                }
+                // Nobody may wait.
+                let _ = told.send(done);
+            })
+        });
+        match (taken, held) {
+            (Err(error), Some((_, envelope))) => {
+                Delivery::refused(By::Store(NotDurable(error.to_string())), envelope)
+            }
+            _ => Delivery {
+                delivered,
+                refused: Vec::new(),
+                synced: Some(Synced(synced)),
+            },
+        }
     }
 
     /// Whether anybody subscribes to topics of the system at all: one load, for whoever would else build a topic to ask for.
@@ -200,28 +347,45 @@ impl Bus {
         }
     }
 
-    /// Takes a place for `event` in every mailbox that it will go to, or in none.
-    pub fn reserve(&self, topic: Topic, event: Arc<Event>) -> Result<Reservation, MailboxFull> {
-        let mut places = Few::new();
+    /// Takes a place for `event` in every mailbox that it will go to, or in none. `hops` turns lie between it and its door.
+    pub fn reserve(&self, topic: Topic, event: Arc<Event>, hops: u32) -> Result<Reservation, Full> {
+        let is_durable = self.durable().is_some() && self.rules.is_durable(&topic);
+        let (mut places, mut queues) = (Few::new(), Few::new());
         for Subscriber { mailbox, observer } in self.subscribers(&topic) {
-            places.push((mailbox.reserve(event.size(), Origin::Inside)?, observer));
+            match mailbox.durable().filter(|_| is_durable && !observer) {
+                Some(queue) => queues.push(Arc::clone(queue)),
+                None => places.push((mailbox.reserve(event.size(), Origin::Inside)?, observer)),
+            }
         }
+        let placed = match queues.is_empty() {
+            true => None,
+            false => {
+                let keep = self.rules.keep(&topic);
+                let placed = Placed::at(&topic, &event, hops, &queues, &keep);
+                Some(placed.map_err(|(_, full)| full)?)
+            }
+        };
         Ok(Reservation {
             topic,
             event,
+            hops,
             places,
+            placed,
         })
     }
 
-    /// Lets an event of a turn that ended well go to its reserved places: it lies `hops` turns from its door, and holds a share of
-    /// what that door owes. Cannot fail.
-    pub fn send(&self, reservation: Reservation, hops: u32, settlement: Option<Settlement>) {
+    /// Lets an event of a turn that ended well go to its reserved places, holding a share of what the turn's door owes. Cannot fail. Its places in queues are for [`Transaction::publish`](crate::Transaction::publish).
+    pub fn send(self: &Arc<Self>, reservation: Reservation, settlement: Option<Settlement>) {
         let Reservation {
             topic,
             event,
+            hops,
             places,
+            placed,
         } = reservation;
-        if places.is_empty() {
+        let is_routed = placed.is_some() || !places.is_empty();
+        drop(placed);
+        if !is_routed {
             self.unrouted.fetch_add(1, Ordering::Relaxed);
         }
         let envelope = Envelope::new(topic, event)
@@ -236,7 +400,7 @@ impl Bus {
     /// Records an event as a dead letter, and publishes it on the dead-letter topic of its own topic, if it has one.
     /// Answers the letter's id.
     pub fn dead_letter(
-        &self,
+        self: &Arc<Self>,
         envelope: Envelope,
         actor: Arc<str>,
         reason: Reason,
@@ -321,7 +485,12 @@ impl Bus {
         found
     }
 
-    fn offer(&self, mailbox: Mailbox, observer: bool, envelope: Envelope) -> Result<(), Refusal> {
+    fn offer(
+        self: &Arc<Self>,
+        mailbox: Mailbox,
+        observer: bool,
+        envelope: Envelope,
+    ) -> Result<(), Refusal> {
         let bytes = envelope.size();
         match mailbox.reserve(bytes, Origin::Door) {
             Ok(place) => self.fill(place, observer, envelope),
@@ -331,11 +500,8 @@ impl Bus {
                 self.dead_letter(envelope, full.name, Reason::MailboxFull, error);
             }
             Err(_) => {
-                return Err(Refusal {
-                    mailbox,
-                    observer,
-                    envelope,
-                });
+                let by = By::Mailbox { mailbox, observer };
+                return Err(Refusal { by, envelope });
             }
         }
         Ok(())
@@ -347,7 +513,7 @@ impl Bus {
         self.listener.as_ref().filter(|_| told)
     }
 
-    pub(crate) fn fill(&self, mut place: Place, observer: bool, envelope: Envelope) {
+    pub(crate) fn fill(self: &Arc<Self>, mut place: Place, observer: bool, envelope: Envelope) {
         let dropped = |mailbox: &Mailbox, dropped: &Envelope| {
             // What an observer misses it is told itself.
             if !observer && let Some(listener) = self.listener(&dropped.topic) {
@@ -384,19 +550,48 @@ fn is_system(filter: &TopicFilter) -> bool {
     filter.as_str().starts_with('$')
 }
 
+impl Delivery {
+    fn refused(by: By, envelope: Envelope) -> Self {
+        Self {
+            refused: vec![Refusal { by, envelope }],
+            ..Self::default()
+        }
+    }
+}
+
 impl Refusal {
-    /// Whose mailbox is full.
-    pub fn mailbox(&self) -> &Mailbox {
-        &self.mailbox
+    /// Whose mailbox is full; none where the store takes nothing.
+    pub fn name(&self) -> Option<&Arc<str>> {
+        match &self.by {
+            By::Mailbox { mailbox, .. } => Some(mailbox.name()),
+            By::Queue { queue, .. } => Some(&queue.name),
+            By::Store(_) => None,
+        }
+    }
+
+    /// Why a durable topic did not take it; none of another topic, where room comes as soon as events are handled.
+    pub fn not_durable(&self) -> Option<String> {
+        match &self.by {
+            By::Mailbox { .. } => None,
+            By::Queue { full, .. } => Some(full.to_string()),
+            By::Store(error) => Some(error.to_string()),
+        }
     }
 
     /// Waits until there is room again; somebody else may be faster.
     pub async fn room(&self) {
-        self.mailbox.room(self.envelope.size()).await;
+        match &self.by {
+            By::Mailbox { mailbox, .. } => mailbox.room(self.envelope.size()).await,
+            By::Queue {
+                queue, bytes, keep, ..
+            } => queue.room(*bytes, keep).await,
+            // A store that is down stays so until the node is started again.
+            By::Store(_) => std::future::pending().await,
+        }
     }
 
     /// Waits until this mailbox has taken it, or has ended it as an event that can never fit.
-    pub async fn insist(mut self, bus: &Bus) {
+    pub async fn insist(mut self, bus: &Arc<Bus>) {
         loop {
             self.room().await;
             match self.retry(bus) {
@@ -406,10 +601,29 @@ impl Refusal {
         }
     }
 
-    /// Tries this mailbox once more.
-    pub fn retry(self, bus: &Bus) -> Result<(), Self> {
-        bus.offer(self.mailbox, self.observer, self.envelope)
+    /// Tries once more.
+    pub fn retry(self, bus: &Arc<Bus>) -> Result<(), Self> {
+        let Self { by, envelope } = self;
+        match by {
+            By::Mailbox { mailbox, observer } => bus.offer(mailbox, observer, envelope),
+            // Whoever waits for the disk holds a share of a settlement.
+            By::Queue { .. } | By::Store(_) => match bus.publish(envelope).refused.pop() {
+                None => Ok(()),
+                Some(again) => Err(again),
+            },
+        }
     }
+}
+
+/// Why a publish from inside found no room.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// In a mailbox.
+    #[error(transparent)]
+    Mailbox(#[from] MailboxFull),
+    /// On a durable topic.
+    #[error(transparent)]
+    Queue(#[from] QueueFull),
 }
 
 impl Drain {

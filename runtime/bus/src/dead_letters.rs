@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use whirlwind_event::{Event, Topic};
 
 use crate::Envelope;
+use crate::durable::Shelf;
 
 /// The longest cause kept with a dead letter: room for a trap with its backtrace.
 const MAX_ERROR: usize = 8 * 1024;
@@ -32,6 +33,8 @@ pub struct DeadLetter {
     pub at: SystemTime,
     /// The event itself.
     pub event: Arc<Event>,
+    /// Whether it lies in the store, as the event did: then it is there again after the end of the process.
+    pub durable: bool,
 }
 
 /// Why an event became a dead letter.
@@ -120,6 +123,8 @@ impl Default for DeadLetterLimits {
 pub struct DeadLetters {
     limits: DeadLetterLimits,
     kept: Mutex<Kept>,
+    /// Where those that are durable lie.
+    shelf: OnceLock<Shelf>,
 }
 
 #[derive(Debug, Default)]
@@ -150,6 +155,7 @@ impl DeadLetters {
         Self {
             limits,
             kept: Mutex::default(),
+            shelf: OnceLock::new(),
         }
     }
 
@@ -176,6 +182,7 @@ impl DeadLetters {
             error,
             at: SystemTime::now(),
             event: Arc::clone(&envelope.event),
+            durable: envelope.is_durable(),
         };
         let id = letter.id;
         let pushed_out = self.keep(&mut kept, letter);
@@ -184,16 +191,41 @@ impl DeadLetters {
         (id, pushed_out)
     }
 
-    /// Puts a letter of an earlier node back in, behind those that are there. Ids go on after the highest ever seen.
+    /// Puts a letter of an earlier node back in, in the order of ids. Ids go on after the highest ever seen.
     pub fn restore(&self, letter: DeadLetter) {
         self.keep(&mut self.lock(), letter);
+    }
+
+    /// Durable letters lie on this shelf from now on.
+    pub(crate) fn shelve(&self, shelf: Shelf) {
+        // Once, before anything dies.
+        let _ = self.shelf.set(shelf);
+    }
+
+    /// Undoes the recording of a letter whose event has not ended after all.
+    pub(crate) fn unrecord(&self, id: u64) {
+        let mut kept = self.lock();
+        if let Some(place) = kept.letters.iter().position(|letter| letter.id == id) {
+            kept.recorded -= 1;
+            let letter = kept.letters.remove(place);
+            kept.bytes -= letter.as_ref().map_or(0, size);
+        }
+    }
+
+    /// Takes letters that are out of the box off the shelf too.
+    fn clear_off<'a>(&self, letters: impl IntoIterator<Item = &'a DeadLetter>) {
+        if let Some(shelf) = self.shelf.get() {
+            let durable = letters.into_iter().filter(|letter| letter.durable);
+            shelf.remove(durable.map(|letter| letter.id));
+        }
     }
 
     /// Puts a letter in; answers those that made room for it.
     fn keep(&self, kept: &mut Kept, letter: DeadLetter) -> Vec<DeadLetter> {
         kept.last_id = kept.last_id.max(letter.id);
         kept.bytes += size(&letter);
-        kept.letters.push_back(letter);
+        let place = kept.letters.partition_point(|before| before.id < letter.id);
+        kept.letters.insert(place, letter);
         let mut pushed_out = Vec::new();
         let DeadLetterLimits { count, bytes } = self.limits;
         while !kept.unbounded && (kept.letters.len() > count || kept.bytes > bytes) {
@@ -204,6 +236,7 @@ impl DeadLetters {
             kept.pushed_out += 1;
             pushed_out.push(oldest);
         }
+        self.clear_off(&pushed_out);
         pushed_out
     }
 
@@ -238,11 +271,12 @@ impl DeadLetters {
     pub fn take(&self, id: u64) -> Option<DeadLetter> {
         let taken = self.take_if(id, |_| Ok::<_, std::convert::Infallible>(()));
         let Ok((letter, ())) = taken?;
+        self.clear_off([&letter]);
         Some(letter)
     }
 
     /// Takes one out if `may` says so, in one step: of several who try, one has it. `may` runs under the lock of the box, so it may
-    /// neither wait nor record.
+    /// neither wait nor record. A durable one stays on its shelf.
     pub(crate) fn take_if<T, E>(
         &self,
         id: u64,
@@ -263,7 +297,10 @@ impl DeadLetters {
     pub fn clear(&self) -> usize {
         let mut kept = self.lock();
         kept.bytes = 0;
-        std::mem::take(&mut kept.letters).len()
+        let letters = std::mem::take(&mut kept.letters);
+        drop(kept);
+        self.clear_off(&letters);
+        letters.len()
     }
 
     /// How many there are and were, as of one moment.

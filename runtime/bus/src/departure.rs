@@ -15,19 +15,22 @@ pub struct Emptied {
     pub dead: u64,
     /// Events that a door still owed an acknowledgement for. It will not give it, so whoever sent them will send them again.
     pub returned: u64,
+    /// Events of durable topics: they lie in the store, and are there when their subscriber is.
+    pub stored: u64,
 }
 
 impl std::ops::AddAssign for Emptied {
     fn add_assign(&mut self, other: Self) {
         self.dead += other.dead;
         self.returned += other.returned;
+        self.stored += other.stored;
     }
 }
 
 impl Bus {
     /// The owner of `inbox`, subscribed with `filters`, has left for good: it hears of nothing more, and what lies in its mailbox,
     /// or was on its way there, ends as a dead letter. Call it when nobody leases.
-    pub fn retire(&self, inbox: &Inbox, filters: &[TopicFilter]) -> Emptied {
+    pub fn retire(self: &Arc<Self>, inbox: &Inbox, filters: &[TopicFilter]) -> Emptied {
         let mailbox = inbox.mailbox();
         for filter in filters {
             self.unsubscribe(filter, &mailbox);
@@ -47,9 +50,9 @@ impl Bus {
     }
 
     /// Ends the events in a mailbox: first those in hand when their instances ended, then the queue. Each is a dead letter of
-    /// this `reason`, except where a door waits to acknowledge it: that one goes back. News of the node is dropped and counted. What a
-    /// lease still has in hand stays.
-    pub fn empty(&self, inbox: &Inbox, reason: Reason) -> Emptied {
+    /// this `reason`, except where a door waits to acknowledge it: that one goes back; and what lies in the store stays there.
+    /// News of the node is dropped and counted. What a lease still has in hand stays.
+    pub fn empty(self: &Arc<Self>, inbox: &Inbox, reason: Reason) -> Emptied {
         let mut emptied = Emptied::default();
         for envelope in inbox.take_left() {
             emptied += self.end(&inbox.shared, envelope, reason);
@@ -59,11 +62,11 @@ impl Bus {
     }
 
     /// Ends what came into a mailbox whose owner is gone.
-    pub(crate) fn bury(&self, mailbox: &Mailbox) {
+    pub(crate) fn bury(self: &Arc<Self>, mailbox: &Mailbox) {
         self.end_queued(mailbox.shared(), Reason::ActorGone);
     }
 
-    fn end_queued(&self, shared: &Shared, reason: Reason) -> Emptied {
+    fn end_queued(self: &Arc<Self>, shared: &Shared, reason: Reason) -> Emptied {
         let mut emptied = Emptied::default();
         while let Ok(envelope) = shared.receiver.try_recv() {
             shared.release(envelope.size());
@@ -72,8 +75,13 @@ impl Bus {
         emptied
     }
 
-    fn end(&self, shared: &Shared, envelope: Envelope, reason: Reason) -> Emptied {
+    fn end(self: &Arc<Self>, shared: &Shared, envelope: Envelope, reason: Reason) -> Emptied {
         let mut emptied = Emptied::default();
+        if let Some(entry) = &envelope.entry {
+            emptied.stored = 1;
+            Arc::clone(&entry.queue).put_back(envelope);
+            return emptied;
+        }
         let awaited = envelope.is_awaited();
         if !awaited {
             // News of the node, which nobody is left to hear.

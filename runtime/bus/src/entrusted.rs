@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use whirlwind_store::{Batch, CommitError, Space};
+
+use crate::durable::{Committer, key, letters};
 use crate::inbox::{InHand, count};
 use crate::{Bus, Envelope, Inbox, Lease, Reason};
 
@@ -28,23 +31,84 @@ impl Lease {
 }
 
 impl Entrusted {
-    /// Ends it: handled.
-    pub fn handled(mut self) {
-        if let Some(in_hand) = self.in_hand.take() {
+    /// Ends it: handled. What lies in the store goes out of it with the next sync.
+    pub fn handled(self) {
+        match self.in_store() {
+            None => self.took_effect(),
+            Some((committer, batch)) => committer.end(batch, move |done| match done {
+                Ok(()) => self.took_effect(),
+                Err(error) => self.undone(&error),
+            }),
+        }
+    }
+
+    /// Ends it: a dead letter, which lies in the store if the event did. Answers its id.
+    pub fn dead_letter(mut self, bus: &Arc<Bus>, reason: Reason, error: String) -> Option<u64> {
+        let durable = self.in_store();
+        let InHand { envelope, .. } = self.in_hand.take()?;
+        let inbox = &self.inbox;
+        count(&inbox.shared.counters.failed);
+        let Some((committer, mut batch)) = durable else {
+            let awaited = envelope.is_awaited();
+            let id = inbox.dead_letter(bus, envelope, reason, error);
+            inbox.shared.ended(awaited);
+            return Some(id);
+        };
+        let kept = envelope.twin();
+        let id = inbox.dead_letter(bus, envelope, reason, error);
+        let Some(letter) = bus.dead_letters().latest(id) else {
+            // It was too large for the box, and went out of it at once.
+            committer.end(batch, move |_| kept.release());
+            return Some(id);
+        };
+        letters::put(&mut batch, &letter);
+        let (letters, inbox) = (Arc::clone(bus.letters()), inbox.clone());
+        committer.end(batch, move |done| match done {
+            Ok(()) => kept.release(),
+            Err(error) => {
+                // The event has not ended after all.
+                letters.unrecord(id);
+                let left = Self {
+                    inbox,
+                    in_hand: Some(InHand::new(kept)),
+                };
+                left.undone(&error);
+            }
+        });
+        Some(id)
+    }
+
+    /// How its place in the store is given up, if it has one.
+    fn in_store(&self) -> Option<(Arc<Committer>, Batch)> {
+        let entry = self.envelope()?.entry.as_ref()?;
+        let mut batch = Batch::new();
+        batch.delete(Space::Events, key::event(entry.queue.id, entry.number));
+        Some((Arc::clone(&entry.queue.committer), batch))
+    }
+
+    /// It has been handled, and that is known to last.
+    pub(crate) fn took_effect(mut self) {
+        if let Some(InHand { mut envelope, .. }) = self.in_hand.take() {
             count(&self.inbox.shared.counters.handled);
-            let awaited = in_hand.envelope.is_awaited();
-            in_hand.envelope.settle();
+            let awaited = envelope.is_awaited();
+            if let Some(entry) = envelope.entry.take() {
+                entry.queue.ended(entry.bytes);
+            }
+            envelope.settle();
             self.inbox.shared.ended(awaited);
         }
     }
 
-    /// Ends it: a dead letter.
-    pub fn dead_letter(mut self, bus: &Bus, reason: Reason, error: String) {
-        if let Some(in_hand) = self.in_hand.take() {
-            count(&self.inbox.shared.counters.failed);
-            let awaited = in_hand.envelope.is_awaited();
-            self.inbox.dead_letter(bus, in_hand.envelope, reason, error);
-            self.inbox.shared.ended(awaited);
+    /// Its end could not be synced: it is left for the next that reads, unless the store will not take that end either. Then it is
+    /// there again when the store is opened.
+    pub(crate) fn undone(mut self, error: &CommitError) {
+        match error {
+            CommitError::Undone { .. } | CommitError::Conflict => {}
+            CommitError::Down { .. } | CommitError::Closed | CommitError::Read(_) => {
+                if self.envelope().is_some_and(Envelope::is_durable) {
+                    self.in_hand = None;
+                }
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use whirlwind_event::{Event, Topic};
 
 use crate::Settlement;
+use crate::durable::Entry;
 
 /// An event on its way to one subscriber: the event itself is shared, the rest is this delivery's own.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Envelope {
     settlement: Option<Settlement>,
     /// Whether this is a dead letter on its dead-letter topic.
     pub(crate) is_letter: bool,
+    /// Its place in the store, if it was accepted on a durable topic.
+    pub(crate) entry: Option<Entry>,
 }
 
 impl Envelope {
@@ -32,7 +35,19 @@ impl Envelope {
             hops: 0,
             settlement: None,
             is_letter: false,
+            entry: None,
         }
+    }
+
+    /// The same, as it lies in the store.
+    pub(crate) fn in_store(mut self, entry: Entry) -> Self {
+        self.entry = Some(entry);
+        self
+    }
+
+    /// Whether it lies in the store, where it outlives the process.
+    pub fn is_durable(&self) -> bool {
+        self.entry.is_some()
     }
 
     /// The same, as the notice of a dead letter: should it end as one itself, nobody is told again.
@@ -70,9 +85,25 @@ impl Envelope {
         self.event.size()
     }
 
-    /// Whether a drain waits for its end. News of the node holds none up: the end of a node makes some itself.
+    /// Whether a drain waits for its end. News of the node holds none up: the end of a node makes some itself. Nor does what is
+    /// there again after a restart.
     pub(crate) fn is_awaited(&self) -> bool {
-        !self.topic.is_system()
+        !self.topic.is_system() && self.entry.is_none()
+    }
+
+    /// The same delivery once more, without its share of an acknowledgement: for whoever has to give it back if its end fails.
+    pub(crate) fn twin(&self) -> Self {
+        Self {
+            entry: self.entry.clone(),
+            ..self.copy(true)
+        }
+    }
+
+    /// Its place in the store is free now.
+    pub(crate) fn release(mut self) {
+        if let Some(entry) = self.entry.take() {
+            entry.queue.ended(entry.bytes);
+        }
     }
 
     /// A copy for one more subscriber. An observer's holds no share: it holds up nobody's acknowledgement.
@@ -84,8 +115,11 @@ impl Envelope {
         Self {
             topic: self.topic.clone(),
             event: Arc::clone(&self.event),
+            attempt: self.attempt,
+            hops: self.hops,
             settlement,
-            ..*self
+            is_letter: self.is_letter,
+            entry: None,
         }
     }
 }

@@ -35,6 +35,15 @@ pub(crate) struct InHand {
     pub(crate) not_before: Option<Instant>,
 }
 
+impl InHand {
+    pub(crate) fn new(envelope: Envelope) -> Self {
+        Self {
+            envelope,
+            not_before: None,
+        }
+    }
+}
+
 /// One incarnation's right to read, one event at a time.
 ///
 /// A lease that is dropped with an event in hand leaves it in its worker's slot, and the next lease of that slot reads it
@@ -44,6 +53,8 @@ pub struct Lease {
     pub(crate) inbox: Inbox,
     worker: usize,
     pub(crate) in_hand: Option<InHand>,
+    /// Whether the last event came from a durable topic: the others have the next turn.
+    was_durable: bool,
 }
 
 /// An event that waits for the next reader of its slot.
@@ -73,10 +84,11 @@ pub struct SlotTaken {
 
 impl Inbox {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let left = Arc::new(Left::new(Arc::clone(&shared.more)));
         Self {
             shared,
             slots: Arc::default(),
-            left: Arc::default(),
+            left,
         }
     }
 
@@ -134,6 +146,7 @@ impl Inbox {
             inbox: self.clone(),
             worker,
             in_hand,
+            was_durable: false,
         })
     }
 
@@ -156,7 +169,13 @@ impl Inbox {
 
     /// Ends an event that this mailbox's owner published and that may go no further: a dead letter, counted as the owner's.
     /// Answers its id.
-    pub fn dead_letter(&self, bus: &Bus, envelope: Envelope, reason: Reason, error: String) -> u64 {
+    pub fn dead_letter(
+        &self,
+        bus: &Arc<Bus>,
+        envelope: Envelope,
+        reason: Reason,
+        error: String,
+    ) -> u64 {
         count(&self.shared.counters.dead);
         bus.dead_letter(envelope, Arc::clone(&self.shared.name), reason, error)
     }
@@ -202,11 +221,21 @@ impl Lease {
 
     /// Ends the event in hand: handled.
     pub fn handled(&mut self) {
-        if let Some(in_hand) = self.in_hand.take() {
-            count(&self.inbox.shared.counters.handled);
-            let awaited = in_hand.envelope.is_awaited();
-            in_hand.envelope.settle();
-            self.inbox.shared.ended(awaited);
+        if let Some(event) = self.entrust() {
+            event.handled();
+        }
+    }
+
+    /// Lets the event in hand go, which is not there any more.
+    pub(crate) fn forget(&mut self) {
+        self.in_hand = None;
+    }
+
+    /// Keeps the event in hand for a turn more of the same attempt, not before `at`: what kept it from taking effect had nothing to
+    /// do with it.
+    pub fn again(&mut self, at: Option<Instant>) {
+        if let Some(in_hand) = &mut self.in_hand {
+            in_hand.not_before = at;
         }
     }
 
@@ -221,14 +250,8 @@ impl Lease {
     }
 
     /// Ends the event in hand: a dead letter. Answers its id.
-    pub fn dead_letter(&mut self, bus: &Bus, reason: Reason, error: String) -> Option<u64> {
-        let in_hand = self.in_hand.take()?;
-        let shared = &self.inbox.shared;
-        count(&shared.counters.failed);
-        let awaited = in_hand.envelope.is_awaited();
-        let id = self.inbox.dead_letter(bus, in_hand.envelope, reason, error);
-        shared.ended(awaited);
-        Some(id)
+    pub fn dead_letter(&mut self, bus: &Arc<Bus>, reason: Reason, error: String) -> Option<u64> {
+        self.entrust()?.dead_letter(bus, reason, error)
     }
 
     /// The event in hand, if there is one.
@@ -236,31 +259,47 @@ impl Lease {
         self.in_hand.as_ref().map(|in_hand| &in_hand.envelope)
     }
 
-    async fn receive(&self) -> InHand {
+    async fn receive(&mut self) -> InHand {
+        let in_hand = match self.at_once() {
+            Some(in_hand) => in_hand,
+            None => self.wait().await,
+        };
+        self.was_durable = in_hand.envelope.is_durable();
+        in_hand
+    }
+
+    /// What there is without waiting: first what somebody left, then the two queues in turns, so that neither starves the other.
+    fn at_once(&self) -> Option<InHand> {
         if let Some(left) = self.inbox.left.take() {
-            return left;
+            return Some(left);
         }
-        match self.inbox.shared.receiver.try_recv() {
-            Ok(envelope) => self.took(envelope),
-            Err(_) => self.wait().await,
+        let Some(durable) = self.inbox.shared.durable.get() else {
+            return self.queued();
+        };
+        let durable = || durable.take().map(InHand::new);
+        match self.was_durable {
+            true => self.queued().or_else(durable),
+            false => durable().or_else(|| self.queued()),
         }
+    }
+
+    fn queued(&self) -> Option<InHand> {
+        let envelope = self.inbox.shared.receiver.try_recv().ok()?;
+        Some(self.took(envelope))
     }
 
     fn took(&self, envelope: Envelope) -> InHand {
         self.inbox.shared.release(envelope.size());
-        InHand {
-            envelope,
-            not_before: None,
-        }
+        InHand::new(envelope)
     }
 
     /// Waits for what somebody leaves, or for an event in the queue.
     async fn wait(&self) -> InHand {
         loop {
-            let mut more = pin!(self.inbox.left.more());
+            let mut more = pin!(self.inbox.shared.more.notified());
             more.as_mut().enable();
-            if let Some(left) = self.inbox.left.take() {
-                return left;
+            if let Some(in_hand) = self.at_once() {
+                return in_hand;
             }
             tokio::select! {
                 biased;

@@ -2,10 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
 
 use crate::inbox::InHand;
 
@@ -15,22 +14,20 @@ pub(crate) struct Left {
     workers: AtomicUsize,
     events: Mutex<VecDeque<InHand>>,
     count: AtomicUsize,
-    more: Notify,
+    more: Arc<Notify>,
 }
 
-impl Default for Left {
-    /// Nothing, and every worker comes again.
-    fn default() -> Self {
+impl Left {
+    /// Nothing, and every worker comes again. `more` is told of what comes.
+    pub(crate) fn new(more: Arc<Notify>) -> Self {
         Self {
             workers: AtomicUsize::new(usize::MAX),
             events: Mutex::default(),
             count: AtomicUsize::new(0),
-            more: Notify::new(),
+            more,
         }
     }
-}
 
-impl Left {
     pub(crate) fn set_workers(&self, workers: usize) {
         self.workers.store(workers, Ordering::Relaxed);
     }
@@ -42,7 +39,13 @@ impl Left {
 
     pub(crate) fn push(&self, in_hand: InHand) {
         let mut events = self.events();
-        events.push_back(in_hand);
+        // What comes from a durable topic keeps its order there, in whatever order it is left.
+        let number = |of: &InHand| of.envelope.entry.as_ref().map(|entry| entry.number);
+        let later = |left: &InHand| number(left).is_some_and(|left| Some(left) > number(&in_hand));
+        match number(&in_hand).and_then(|_| events.iter().position(later)) {
+            Some(place) => events.insert(place, in_hand),
+            None => events.push_back(in_hand),
+        }
         self.count.store(events.len(), Ordering::SeqCst);
         drop(events);
         self.more.notify_waiters();
@@ -56,11 +59,6 @@ impl Left {
         let first = events.pop_front();
         self.count.store(events.len(), Ordering::SeqCst);
         first
-    }
-
-    /// Completes with the next [`push`](Self::push) after it was enabled.
-    pub(crate) fn more(&self) -> Notified<'_> {
-        self.more.notified()
     }
 
     fn events(&self) -> MutexGuard<'_, VecDeque<InHand>> {

@@ -11,13 +11,14 @@
 //! | [`mailbox`](Mailbox) | the sending end, [`Capacity`], [`Overflow`] |
 //! | [`inbox`](Inbox) | the receiving end and the [`Lease`] of one incarnation |
 //! | [`entrusted`](Entrusted) | events that a worker has in hand beside the one it reads |
+//! | [`durable`](Durable) | topics whose events are on the disk: their queues, and a turn as one transaction |
 //! | `left` | what workers left that do not come again |
 //! | [`settlement`](Settlement) | the counted acknowledgement token of a door |
 //! | [`dead_letters`](DeadLetters) | events that could not be handled, with their cause |
 //! | [`redelivery`](Redelivered) | a dead letter's way back into mailboxes |
 //! | [`departure`](Emptied) | what becomes of a mailbox that nobody will read any more |
 //! | [`notice`](Notice) | what the bus tells of events that nobody will handle |
-//! | [`rules`](TopicRules) | what holds for single topics: size limit, dead-letter topic |
+//! | [`rules`](TopicRules) | what holds for single topics: size limit, dead-letter topic, durability |
 //!
 //! Errors give the envelope back ([`Refusal`]) or name the mailbox that is full ([`MailboxFull`]). This crate knows nothing of
 //! components, supervision or providers: a worker that dies drops its lease, and the lease keeps the event for the next one.
@@ -25,6 +26,7 @@
 mod bus;
 mod dead_letters;
 mod departure;
+mod durable;
 mod entrusted;
 mod envelope;
 mod inbox;
@@ -36,11 +38,12 @@ mod redelivery;
 mod rules;
 mod settlement;
 
-pub use bus::{Bus, Delivery, Refusal, Reservation};
+pub use bus::{Bus, Delivery, Full, NotDurable, Refusal, Reservation, Synced};
 pub use dead_letters::{
     DeadLetter, DeadLetterCounts, DeadLetterLimits, DeadLetters, Reason, UnknownReason,
 };
 pub use departure::Emptied;
+pub use durable::{Durable, DurableError, Keep, QueueFull, Transaction, TurnError};
 pub use entrusted::Entrusted;
 pub use envelope::Envelope;
 pub use inbox::{Inbox, Lease, LeftInHand, SlotTaken};

@@ -1,12 +1,13 @@
 //! The sending end of a mailbox: who gets in, and what happens when it is full.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
 
 use crate::bus::Drain;
+use crate::durable::Queue;
 use crate::load::{self, Load};
 use crate::{Envelope, Inbox};
 
@@ -100,6 +101,10 @@ pub(crate) struct Shared {
     pub(crate) drain: Arc<Drain>,
     /// Whether its owner has left for good: whatever still comes is a dead letter.
     pub(crate) gone: AtomicBool,
+    /// Told of what can be read beside the queue.
+    pub(crate) more: Arc<Notify>,
+    /// What waits for it on durable topics, if it may hear any.
+    pub(crate) durable: OnceLock<Arc<Queue>>,
 }
 
 #[derive(Debug, Default)]
@@ -116,9 +121,9 @@ pub(crate) struct Counters {
 /// What a mailbox has seen since the node started, and what lies in it now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Events waiting now, places reserved by running turns included.
+    /// Events waiting now, places reserved by running turns included; of durable topics also those in hand.
     pub depth: usize,
-    /// Events it took; those on topics of the system are not counted, as nobody waits for their end.
+    /// Events it took; those on topics of the system, and on durable topics, are not counted, as nobody waits for their end.
     pub accepted: u64,
     /// Turns that ended well.
     pub handled: u64,
@@ -184,6 +189,8 @@ impl Mailbox {
             counters: Counters::default(),
             drain,
             gone: AtomicBool::new(false),
+            more: Arc::default(),
+            durable: OnceLock::new(),
         });
         (Self(Arc::clone(&shared)), Inbox::new(shared))
     }
@@ -191,6 +198,19 @@ impl Mailbox {
     /// Whose mailbox this is.
     pub fn name(&self) -> &Arc<str> {
         &self.0.name
+    }
+
+    /// What waits for it on durable topics, if it may hear any.
+    pub(crate) fn durable(&self) -> Option<&Arc<Queue>> {
+        self.0.durable.get()
+    }
+
+    /// From now on it has what waits in `queue` too.
+    pub(crate) fn read(&self, queue: &Arc<Queue>) {
+        // Each has one queue, under its own name.
+        if self.0.durable.set(Arc::clone(queue)).is_ok() {
+            queue.read_by(&self.0.more);
+        }
     }
 
     /// What it has seen, and what lies in it now.
@@ -309,7 +329,7 @@ impl Shared {
     pub(crate) fn stats(&self) -> Stats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
-            depth: self.load.now().events,
+            depth: self.load.now().events + self.durable.get().map_or(0, |queue| queue.depth()),
             accepted: read(&self.counters.accepted),
             handled: read(&self.counters.handled),
             failed: read(&self.counters.failed),

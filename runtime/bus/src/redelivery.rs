@@ -4,9 +4,18 @@ use std::sync::Arc;
 
 use whirlwind_event::Topic;
 
+use whirlwind_store::{Batch, Space};
+
 use crate::bus::{Few, Subscriber};
+use crate::durable::{Placed, key};
 use crate::mailbox::{Origin, Place};
-use crate::{Bus, DeadLetter, Envelope, MailboxFull, Reason};
+use crate::{Bus, DeadLetter, Envelope, MailboxFull, QueueFull, Reason};
+
+/// Room for a letter's event.
+enum Back {
+    Mailboxes(Few<(Place, bool)>),
+    Queue(Placed),
+}
 
 /// Where a dead letter went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +49,9 @@ pub enum RedeliverError {
     /// There is no room for it now.
     #[error("{0}; the letter is kept")]
     Full(MailboxFull),
+    /// Too much waits for its actor on durable topics.
+    #[error("{0}; the letter is kept")]
+    QueueFull(QueueFull),
     /// There never will be.
     #[error("an event of {bytes} bytes can never fit: {full}; the letter is kept")]
     TooLarge {
@@ -53,7 +65,7 @@ pub enum RedeliverError {
 impl RedeliverError {
     /// Whether the same may succeed later, without anything being changed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Full(_))
+        matches!(self, Self::Full(_) | Self::QueueFull(_))
     }
 }
 
@@ -66,15 +78,23 @@ impl Bus {
     ///
     /// # Errors
     /// [`RedeliverError`]. Where an overflow policy would drop something to make room, there is no room.
-    pub fn redeliver(&self, id: u64) -> Result<Redelivered, RedeliverError> {
+    pub fn redeliver(self: &Arc<Self>, id: u64) -> Result<Redelivered, RedeliverError> {
         let taken = self.dead_letters().take_if(id, |letter| {
             let event = letter.event.size();
             match letter.reason {
-                Reason::MaxHops => self.places_on(&letter.topic, event),
-                _ => self.place_at(letter, event),
+                Reason::MaxHops => self.places_on(&letter.topic, event).map(Back::Mailboxes),
+                _ => self.back(letter, event),
             }
         });
-        let (letter, places) = taken.ok_or(RedeliverError::Unknown(id))??;
+        let (letter, back) = taken.ok_or(RedeliverError::Unknown(id))??;
+        let places = match back {
+            Back::Mailboxes(places) => places,
+            Back::Queue(placed) => {
+                let to = Redelivered::To(Arc::clone(&letter.actor));
+                self.back_to_queue(letter, placed);
+                return Ok(to);
+            }
+        };
         let mut delivered = 0;
         let envelope = Envelope::new(letter.topic.clone(), letter.event);
         for (place, observer) in places {
@@ -90,19 +110,41 @@ impl Bus {
         })
     }
 
-    fn place_at(
-        &self,
-        letter: &DeadLetter,
-        bytes: usize,
-    ) -> Result<Few<(Place, bool)>, RedeliverError> {
+    /// Takes a letter off the shelf and its event back to its queue, in one commit.
+    fn back_to_queue(&self, letter: DeadLetter, placed: Placed) {
+        let Some(durable) = self.durable() else {
+            return;
+        };
+        let mut batch = Batch::new();
+        batch.delete(Space::Events, key::letter(letter.id));
+        let puts = placed.puts(&letter.topic, &letter.event, 0);
+        let letters = Arc::clone(self.letters());
+        let committer = durable.committer();
+        committer.end_with(batch, puts, move |done| {
+            if done.is_err() {
+                letters.restore(letter);
+            }
+        });
+    }
+
+    fn back(&self, letter: &DeadLetter, bytes: usize) -> Result<Back, RedeliverError> {
         let mailbox = self.named(&letter.actor);
         let mailbox = mailbox.ok_or_else(|| RedeliverError::NoActor(Arc::clone(&letter.actor)))?;
         if mailbox.is_gone() {
             return Err(RedeliverError::Gone(Arc::clone(&letter.actor)));
         }
+        if let Some(queue) = mailbox.durable().filter(|_| letter.durable) {
+            let keep = self.rules().keep(&letter.topic);
+            let queues = [Arc::clone(queue)];
+            let placed = Placed::at(&letter.topic, &letter.event, 0, &queues, &keep);
+            return match placed {
+                Ok(placed) => Ok(Back::Queue(placed)),
+                Err((_, full)) => Err(RedeliverError::QueueFull(full)),
+            };
+        }
         let mut places = Few::new();
         places.push((self.room(&mailbox, bytes)?, false));
-        Ok(places)
+        Ok(Back::Mailboxes(places))
     }
 
     fn places_on(&self, topic: &Topic, bytes: usize) -> Result<Few<(Place, bool)>, RedeliverError> {

@@ -2,6 +2,8 @@
 
 use whirlwind_event::{FilterTree, Topic, TopicFilter};
 
+use crate::Keep;
+
 /// The size limit of an event where no rule names another: large enough for a picture, small against a mailbox's 16 MiB.
 pub const DEFAULT_MAX_EVENT: usize = 1024 * 1024;
 
@@ -12,20 +14,46 @@ pub struct TopicRule {
     pub max_event: Option<usize>,
     /// Where dead letters are published besides being kept.
     pub dead_letter: Option<Topic>,
+    /// Whether what is accepted is on the disk before its publisher hears so.
+    pub durable: Option<bool>,
+    /// How much may wait for one subscriber on a durable topic.
+    pub keep: Option<Keep>,
 }
 
 /// All rules, looked up by topic. Where several match, the first that says something (in the order they were given) holds.
 #[derive(Debug, Default)]
-pub struct TopicRules(FilterTree<(usize, TopicRule)>);
+pub struct TopicRules {
+    tree: FilterTree<(usize, TopicRule)>,
+    /// The filters of those that make topics durable.
+    durable: Vec<TopicFilter>,
+}
 
 impl TopicRules {
     /// The rules, the most specific first.
     pub fn new(rules: impl IntoIterator<Item = (TopicFilter, TopicRule)>) -> Self {
-        let mut tree = FilterTree::new();
+        let (mut tree, mut durable) = (FilterTree::new(), Vec::new());
         for (place, (filter, rule)) in rules.into_iter().enumerate() {
+            if rule.durable == Some(true) {
+                durable.push(filter.clone());
+            }
             tree.insert(&filter, (place, rule));
         }
-        Self(tree)
+        Self { tree, durable }
+    }
+
+    /// Whether `topic` is durable.
+    pub fn is_durable(&self, topic: &Topic) -> bool {
+        !self.durable.is_empty() && self.first(topic, |rule| rule.durable) == Some(true)
+    }
+
+    /// Whether a topic that matches `filter` may be durable.
+    pub fn may_be_durable(&self, filter: &TopicFilter) -> bool {
+        self.durable.iter().any(|durable| durable.overlaps(filter))
+    }
+
+    /// How much may wait for one subscriber, where `topic` is durable.
+    pub fn keep(&self, topic: &Topic) -> Keep {
+        self.first(topic, |rule| rule.keep).unwrap_or_default()
     }
 
     /// The largest event that `topic` takes, in bytes.
@@ -45,8 +73,8 @@ impl TopicRules {
         says: impl Fn(&'a TopicRule) -> Option<T>,
     ) -> Option<T> {
         let mut first: Option<(usize, T)> = None;
-        if !self.0.is_empty() {
-            self.0.for_each(topic, |(place, rule)| {
+        if !self.tree.is_empty() {
+            self.tree.for_each(topic, |(place, rule)| {
                 if let Some(found) = says(rule)
                     && first.as_ref().is_none_or(|(best, _)| place < best)
                 {

@@ -65,12 +65,12 @@ async fn a_door_stays_below_three_quarters_and_the_inside_fills_the_rest() {
     assert_eq!(bus.publish(envelope("a", "refused")).refused.len(), 1);
     for _ in 6..8 {
         let place = bus
-            .reserve(topic("a"), event("in", 0))
+            .reserve(topic("a"), event("in", 0), 1)
             .expect("headroom for the inside");
-        bus.send(place, 1, None);
+        bus.send(place, None);
     }
-    let full = bus.reserve(topic("a"), event("in", 0)).unwrap_err();
-    assert_eq!(&*full.name, "a");
+    let full = bus.reserve(topic("a"), event("in", 0), 1).unwrap_err();
+    assert_eq!(full.to_string().split('`').nth(1), Some("a"));
 }
 
 #[tokio::test]
@@ -101,14 +101,14 @@ async fn a_mailbox_is_bounded_by_bytes_too() {
         "past three quarters"
     );
     let place = bus
-        .reserve(topic("a"), event("3", 4_000))
+        .reserve(topic("a"), event("3", 4_000), 1)
         .expect("headroom");
-    bus.send(place, 1, None);
-    assert!(bus.reserve(topic("a"), event("3", 4_000)).is_err());
+    bus.send(place, None);
+    assert!(bus.reserve(topic("a"), event("3", 4_000), 1).is_err());
     let mut lease = inbox.lease(0).unwrap();
     assert_eq!(handle_next(&mut lease).await, "1");
     assert!(
-        bus.reserve(topic("a"), event("3", 4_000)).is_ok(),
+        bus.reserve(topic("a"), event("3", 4_000), 1).is_ok(),
         "its bytes came back"
     );
 }
@@ -160,9 +160,9 @@ async fn a_refused_door_hears_of_room_and_its_retry_reaches_only_who_missed_it()
 async fn a_reservation_that_is_dropped_gives_every_place_back() {
     let bus = bus();
     let (a, _a_inbox) = subscriber(&bus, "x", 1, Overflow::Reject);
-    drop(bus.reserve(topic("x"), event("in", 0)).unwrap());
+    drop(bus.reserve(topic("x"), event("in", 0), 1).unwrap());
     assert_eq!(a.stats().depth, 0);
-    assert!(bus.reserve(topic("x"), event("in", 0)).is_ok());
+    assert!(bus.reserve(topic("x"), event("in", 0), 1).is_ok());
 }
 
 #[tokio::test]
@@ -170,8 +170,8 @@ async fn a_reservation_takes_a_place_everywhere_or_nowhere() {
     let bus = bus();
     let (a, _a_inbox) = subscriber(&bus, "x", 4, Overflow::Reject);
     let (b, _b_inbox) = subscriber(&bus, "x", 1, Overflow::Reject);
-    let held = bus.reserve(topic("x"), event("in", 0)).unwrap();
-    assert!(bus.reserve(topic("x"), event("in", 0)).is_err());
+    let held = bus.reserve(topic("x"), event("in", 0), 1).unwrap();
+    assert!(bus.reserve(topic("x"), event("in", 0), 1).is_err());
     assert_eq!(
         a.stats().depth,
         1,
@@ -226,7 +226,7 @@ async fn a_turn_that_fails_drops_nobody_elses_event() {
     let bus = bus();
     let (mailbox, _inbox) = subscriber(&bus, "a", 1, Overflow::DropOldest);
     bus.publish(envelope("a", "1"));
-    drop(bus.reserve(topic("a"), event("in", 0)).unwrap());
+    drop(bus.reserve(topic("a"), event("in", 0), 1).unwrap());
     assert_eq!(mailbox.stats().dropped, 0);
     assert_eq!(mailbox.stats().depth, 1);
 }
@@ -293,8 +293,8 @@ async fn the_settlement_waits_for_everything_the_event_caused() {
 
     let mut a = a.lease(0).unwrap();
     let cause = a.next().await.settlement().cloned();
-    let place = bus.reserve(topic("b"), event("2", 0)).unwrap();
-    bus.send(place, 1, cause);
+    let place = bus.reserve(topic("b"), event("2", 0), 1).unwrap();
+    bus.send(place, cause);
     a.handled();
     tokio::select! {
         biased;
@@ -337,8 +337,8 @@ async fn idle_waits_for_the_last_event_and_for_what_it_caused() {
     tokio::task::yield_now().await;
     let mut a = a.lease(0).unwrap();
     a.next().await;
-    let caused = bus.reserve(topic("b"), event("2", 0)).unwrap();
-    bus.send(caused, 1, None);
+    let caused = bus.reserve(topic("b"), event("2", 0), 1).unwrap();
+    bus.send(caused, None);
     a.handled();
     tokio::task::yield_now().await;
     assert!(!idle.is_finished());
@@ -397,7 +397,7 @@ fn the_first_rule_that_says_something_holds() {
             filter("a/b"),
             TopicRule {
                 max_event: Some(5),
-                dead_letter: None,
+                ..TopicRule::default()
             },
         ),
         (
@@ -405,6 +405,7 @@ fn the_first_rule_that_says_something_holds() {
             TopicRule {
                 max_event: Some(10),
                 dead_letter: Some(topic("dead")),
+                ..TopicRule::default()
             },
         ),
     ]);
@@ -424,7 +425,7 @@ fn a_full_box_of_dead_letters_pushes_the_oldest_out_and_counts_it() {
         count: 2,
         bytes: usize::MAX,
     });
-    let bus = Bus::new(TopicRules::default(), letters);
+    let bus = Arc::new(Bus::new(TopicRules::default(), letters));
     for n in 1..=3 {
         let envelope = envelope("a", &n.to_string());
         bus.dead_letter(envelope, "x".into(), Reason::Rejected, String::new());

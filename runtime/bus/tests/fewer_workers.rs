@@ -6,10 +6,12 @@ mod common;
 use std::time::Duration;
 
 use common::{bus, envelope, subscriber};
+use std::sync::Arc;
 use tokio::time::{Instant, timeout};
+
 use whirlwind_bus::{Bus, Inbox, Lease, Overflow, Reason};
 
-fn three_events(names: [&str; 3]) -> (Bus, Inbox) {
+fn three_events(names: [&str; 3]) -> (Arc<Bus>, Inbox) {
     let bus = bus();
     let (_mailbox, inbox) = subscriber(&bus, "a", 8, Overflow::Reject);
     for id in names {

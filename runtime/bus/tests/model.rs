@@ -115,7 +115,7 @@ proptest! {
                     };
                     prop_assert_eq!(refused, expected);
                 }
-                Op::Reserve => { let id = id(); match bus.reserve(topic("a"), event(&id, 0)) {
+                Op::Reserve => { let id = id(); match bus.reserve(topic("a"), event(&id, 0), 1) {
                     Ok(place) => {
                         let held = model.free();
                         prop_assert!(held || policy != Overflow::Reject);
@@ -125,7 +125,7 @@ proptest! {
                     Err(_) => prop_assert!(policy == Overflow::Reject && !model.free()),
                 }},
                 Op::Send => if let Some((place, id, held)) = reserved.pop_front() {
-                    bus.send(place, 1, None);
+                    bus.send(place, None);
                     if held {
                         model.reserved -= 1;
                         model.queue.push_back(id);

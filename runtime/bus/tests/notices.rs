@@ -14,7 +14,7 @@ use whirlwind_bus::{
 type Told = Arc<Mutex<Vec<String>>>;
 
 /// A bus with room for two dead letters, and what it tells.
-fn bus() -> (Bus, Told) {
+fn bus() -> (Arc<Bus>, Told) {
     let told = Told::default();
     let letters = DeadLetters::new(DeadLetterLimits {
         count: 2,
@@ -40,7 +40,7 @@ fn bus() -> (Bus, Told) {
             });
         }
     });
-    (bus, told)
+    (Arc::new(bus), told)
 }
 
 fn taken(told: &Told) -> Vec<String> {
@@ -48,7 +48,7 @@ fn taken(told: &Told) -> Vec<String> {
 }
 
 /// Somebody who looks on at the topics of the system.
-fn observer(bus: &Bus, events: usize) -> Inbox {
+fn observer(bus: &Arc<Bus>, events: usize) -> Inbox {
     let (mailbox, inbox) = bus.mailbox(MailboxSpec {
         name: "observer".into(),
         capacity: Capacity {

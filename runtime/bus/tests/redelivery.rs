@@ -13,7 +13,7 @@ use whirlwind_bus::{
     TopicRules, Verdict,
 };
 
-fn letter(bus: &Bus, actor: &str, reason: Reason) -> u64 {
+fn letter(bus: &Arc<Bus>, actor: &str, reason: Reason) -> u64 {
     bus.dead_letter(
         envelope("t", "dead"),
         actor.into(),
@@ -131,6 +131,7 @@ async fn a_mailbox_that_is_emptied_makes_letters_of_what_it_held_and_abandons_wh
     let expected = Emptied {
         dead: 2,
         returned: 1,
+        stored: 0,
     };
     assert_eq!(emptied, expected);
     assert_eq!(settled.await, Verdict::Abandoned);
@@ -151,18 +152,18 @@ async fn a_mailbox_that_is_emptied_makes_letters_of_what_it_held_and_abandons_wh
 #[test]
 fn whoever_left_hears_nothing_until_it_is_back() {
     let rules = TopicRule {
-        max_event: None,
         dead_letter: Some(topic("dead")),
+        ..TopicRule::default()
     };
     let bus = with_rules(TopicRules::new([(filter("#"), rules)]));
     let (_a, inbox) = subscriber(&bus, "a", 8, Overflow::Reject);
     let (told, _) = subscriber(&bus, "dead", 8, Overflow::Reject);
     bus.publish(envelope("a", "before"));
-    let place = bus.reserve(topic("a"), event("on its way", 0)).unwrap();
+    let place = bus.reserve(topic("a"), event("on its way", 0), 1).unwrap();
     assert_eq!(bus.retire(&inbox, &[filter("a")]).dead, 1);
     assert_eq!(bus.publish(envelope("a", "after")).delivered, 0);
     assert_eq!(bus.unrouted(), 1);
-    bus.send(place, 1, None);
+    bus.send(place, None);
     let letters = bus.dead_letters().list();
     let found: Vec<_> = letters.iter().map(|l| (l.event.id(), l.reason)).collect();
     let gone = Reason::ActorGone;
@@ -193,11 +194,11 @@ fn nothing_is_left_in_a_mailbox_whose_owner_leaves_under_fire() {
                         bus.publish(envelope("a", &id));
                     } else {
                         // A turn goes on for a while between the place and the event.
-                        held.push(bus.reserve(topic("a"), event(&id, 0)).unwrap());
+                        held.push(bus.reserve(topic("a"), event(&id, 0), 1).unwrap());
                         std::thread::yield_now();
                     }
                     if held.len() == 5 {
-                        held.drain(..).for_each(|place| bus.send(place, 1, None));
+                        held.drain(..).for_each(|place| bus.send(place, None));
                     }
                 }
             })
@@ -330,7 +331,7 @@ fn ids_go_on_after_the_highest_of_an_earlier_node_and_the_bounds_hold_for_its_le
         bytes: usize::MAX,
     };
     let letters = whirlwind_bus::DeadLetters::new(limits);
-    let bus = Bus::new(TopicRules::default(), letters);
+    let bus = Arc::new(Bus::new(TopicRules::default(), letters));
     for letter in earlier.dead_letters().list() {
         bus.dead_letters().restore(letter);
     }

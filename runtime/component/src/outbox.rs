@@ -1,11 +1,13 @@
 //! Where a turn publishes to. This crate knows nothing of what lies behind it.
 
+use std::any::Any;
+
 use whirlwind_event::EventBuilder;
 
-/// What a turn publishes, until its end is known: committed if the handler returned ok, else dropped,
-/// and a dropped outbox is a discarded one. Whoever hands it to a [`Turn`](crate::Turn) gets it back in
-/// [`Reply::Ok`](crate::Reply::Ok), to commit.
-pub trait Outbox: Send {
+/// What a turn publishes, until its end is known: whoever hands it to a [`Turn`](crate::Turn) gets it back
+/// in [`Reply::Ok`](crate::Reply::Ok) if the handler returned ok; else it is dropped, and a dropped outbox is
+/// a discarded one.
+pub trait Outbox: Any + Send {
     /// Takes an event for this topic and answers its id. Whether the topic may be published on, is a
     /// topic at all, and has room is decided here and now; what the guest left out of the event
     /// (id, source, type) is filled in here.
@@ -13,9 +15,6 @@ pub trait Outbox: Send {
     /// # Errors
     /// [`PublishError`]; nothing was taken then.
     fn publish(&mut self, topic: &str, event: EventBuilder) -> Result<String, PublishError>;
-
-    /// Sends all that was taken. It cannot fail: room was taken with each publish.
-    fn commit(self: Box<Self>);
 }
 
 /// Why a publish was refused. A guest sees it as `publish-error` of `whirlwind:actor`, or as `error` of

@@ -38,6 +38,8 @@ pub(crate) struct Actor {
     pub(crate) backoff: app::Backoff,
     pub(crate) live: AtomicUsize,
     pub(crate) restarts: AtomicU64,
+    /// Turns that ran in vain, since others changed what they had read.
+    pub(crate) conflicts: AtomicU64,
     pub(crate) failed: FailedDeliveries,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) presence: Mutex<Presence>,
@@ -65,6 +67,11 @@ impl Actor {
     /// How many instances were replaced since the node started.
     pub(crate) fn restarts(&self) -> u64 {
         self.restarts.load(Ordering::Relaxed)
+    }
+
+    /// How many turns ran in vain since the node started.
+    pub(crate) fn conflicts(&self) -> u64 {
+        self.conflicts.load(Ordering::Relaxed)
     }
 
     /// The event that the last instance in `slot` left in hand.

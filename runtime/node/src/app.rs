@@ -26,11 +26,12 @@ use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use whirlwind_bus::Keep;
 use whirlwind_event::{Topic, TopicFilter};
 use whirlwind_provider_mqtt::Config;
 
 use crate::manifest::{
-    self, Isolation, Manifest, ManifestError, Overflow, Restart, Source, Strategy,
+    self, Isolation, Manifest, ManifestError, Overflow, Restart, Source, Strategy, TurnMode,
 };
 
 use check::Origin;
@@ -124,6 +125,8 @@ pub struct Actor {
     pub instances: u32,
     /// Whether an instance lives on after an event.
     pub isolation: Isolation,
+    /// When its key-value writes take effect.
+    pub turn: TurnMode,
     /// What it receives.
     pub subscribe: Vec<TopicFilter>,
     /// What it may publish to; see [`Actor::may_publish`].
@@ -257,6 +260,10 @@ pub struct TopicRule {
     pub max_event: Option<u64>,
     /// Where dead letters are published as well.
     pub dead_letter: Option<Topic>,
+    /// Whether accepted events are on the disk.
+    pub durable: Option<bool>,
+    /// How much of them may wait for one subscriber.
+    pub keep: Option<Keep>,
 }
 
 impl App {
@@ -331,6 +338,25 @@ impl App {
     /// Where dead letters of a topic are published as well: what the most specific rule that has one says.
     pub fn dead_letter(&self, topic: &Topic) -> Option<&Topic> {
         self.rules(topic).find_map(|rule| rule.dead_letter.as_ref())
+    }
+
+    /// Whether a topic is durable: what the most specific rule that says so or not says.
+    pub fn is_durable(&self, topic: &Topic) -> bool {
+        let durable = self.rules(topic).find_map(|rule| rule.durable);
+        durable.unwrap_or(false)
+    }
+
+    /// Whether any topic that a filter matches is durable. Where rules contradict each other below it, the answer is yes.
+    pub fn may_be_durable(&self, filter: &TopicFilter) -> bool {
+        let mut durable = self.topics.iter().filter(|r| r.durable == Some(true));
+        durable.any(|rule| rule.filter.overlaps(filter))
+    }
+
+    /// Whether the app needs the node's store: for durable topics, or as a provider.
+    pub fn needs_store(&self) -> bool {
+        let mut providers = self.providers.values();
+        self.topics.iter().any(|rule| rule.durable == Some(true))
+            || providers.any(|provider| matches!(provider.kind, Backend::Store))
     }
 
     fn rules(&self, topic: &Topic) -> impl Iterator<Item = &TopicRule> {

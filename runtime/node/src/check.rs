@@ -64,7 +64,7 @@ pub async fn check(app: &App, data_dir: Option<&Path>) -> Result<Check, StartErr
     let engine = components::engine(app, &data_dir)?;
     let lifecycle = crate::lifecycle::Lifecycle::unheard();
     let bus = crate::node::start::bus(app);
-    let providers = Providers::of(app, &data_dir, &bus, &lifecycle);
+    let providers = Providers::of(app, &data_dir, &bus, &lifecycle, None);
     let quiet: Arc<dyn Fn(crate::Progress) + Send + Sync> = Arc::new(|_| {});
     let components = components::load(app, &engine, &providers.stores, &quiet)
         .await

@@ -73,6 +73,7 @@ impl TryFrom<DeadLetter> for bus::DeadLetter {
             error: letter.error,
             at: SystemTime::from(at),
             event: letter.event,
+            durable: false,
         })
     }
 }

@@ -7,6 +7,7 @@ mod dead;
 mod departed;
 mod parts;
 pub(crate) mod start;
+mod store;
 
 pub use change::{ChangeError, Changed};
 pub use components::ComponentError;
@@ -132,6 +133,14 @@ pub enum PublishError {
         /// How many subscribers took it.
         delivered: usize,
     },
+    /// The topic is durable and took nothing: nobody has the event.
+    #[error("`{topic}` did not accept the event: {why}")]
+    NotDurable {
+        /// The topic.
+        topic: Topic,
+        /// Why.
+        why: String,
+    },
     /// The node is stopping.
     #[error("the node is stopping and accepts nothing more")]
     Stopping,
@@ -153,7 +162,8 @@ impl Node {
         self.0.control.as_deref()
     }
 
-    /// Publishes an event. Answers when every subscriber has accepted it, after ten seconds at most.
+    /// Publishes an event. Answers when every subscriber has accepted it, after ten seconds at most; on a durable topic, when it is
+    /// on the disk.
     ///
     /// # Errors
     /// [`PublishError`] says why it was not accepted. A partial delivery is not taken back: with
@@ -181,7 +191,20 @@ impl Node {
         let Delivery {
             mut delivered,
             refused,
+            synced,
         } = bus.publish(Envelope::new(topic.clone(), event));
+        let not_durable = |why| PublishError::NotDurable {
+            topic: topic.clone(),
+            why,
+        };
+        if let Some(synced) = synced {
+            let accepted = synced.wait().await;
+            accepted.map_err(|error| not_durable(error.to_string()))?;
+        }
+        // A durable topic that is full stays so for longer than anybody waits.
+        if let Some(why) = refused.iter().find_map(Refusal::not_durable) {
+            return Err(not_durable(why));
+        }
         // Each on its own: one that stays full costs the others nothing.
         let waiting = refused.into_iter().map(|refusal| self.insist(refusal));
         let mut failed = None;
@@ -202,7 +225,7 @@ impl Node {
 
     /// Waits for room in one full mailbox.
     async fn insist(&self, refusal: Refusal) -> Result<(), PublishError> {
-        let name = refusal.mailbox().name().to_string();
+        let name = refusal.name().map(ToString::to_string).unwrap_or_default();
         tokio::select! {
             taken = timeout(PATIENCE, refusal.insist(&self.0.bus)) => {
                 let delivered = 0;
@@ -313,6 +336,10 @@ impl Node {
         // Whoever still publishes is turned away; what was taken of it is in a mailbox then.
         self.0.publishing.close();
         self.0.publishing.wait().await;
+        // What was committed is told to whoever waits for it.
+        if let Some(durable) = self.0.bus.durable() {
+            durable.finished().await;
+        }
         let unfinished = self.0.bus.unfinished();
         if reason != ExitReason::Killed {
             self.leave_behind().await;
@@ -322,6 +349,7 @@ impl Node {
             ExitReason::Killed => End::Killed,
             gave_up => End::GaveUp(gave_up.to_string()),
         };
+        store::close(&self.0.bus).await;
         self.0.ended.send_replace(Some(end));
         self.0.over.cancel();
     }

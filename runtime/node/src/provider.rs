@@ -11,7 +11,7 @@ mod messaging;
 
 pub(crate) use broker::BrokerProvider;
 pub(crate) use link::LinkedBucket;
-pub(crate) use messaging::MessagingProvider;
+pub(crate) use messaging::{MessagingProvider, outbox_name};
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,13 +62,23 @@ pub(crate) struct Providers {
 
 impl Providers {
     /// All of `app`. What goes out has its mailboxes at `bus` from here on.
-    pub(crate) fn of(app: &app::App, data_dir: &Path, bus: &Bus, lifecycle: &Lifecycle) -> Self {
+    /// `notice`: what a person should know of the node's store.
+    pub(crate) fn of(
+        app: &app::App,
+        data_dir: &Path,
+        bus: &Bus,
+        lifecycle: &Lifecycle,
+        notice: Option<String>,
+    ) -> Self {
         let mut providers = Self::default();
         for app::Provider { name, kind } in app.providers.values() {
             let store = match kind {
                 Backend::Memory => Store::Memory,
                 Backend::Sled { path } => Store::Sled { path: path.clone() },
-                Backend::Store => Store::Own,
+                Backend::Store => match bus.durable() {
+                    Some(durable) => Store::Own(durable.store().clone()),
+                    None => Store::Memory, // a check, which opens nothing
+                },
                 Backend::Mqtt(settings) => {
                     let provider = MessagingProvider::new(name, settings, bus, lifecycle);
                     providers.messaging.push(provider);
@@ -81,6 +91,9 @@ impl Providers {
                 }
             };
             let provider = Provider::new(name, store, data_dir, lifecycle);
+            if let Store::Own(_) = provider.store {
+                provider.notice_slot().clone_from(&notice);
+            }
             providers.stores.push(provider);
         }
         providers
@@ -131,8 +144,8 @@ enum Store {
     Sled {
         path: PathBuf,
     },
-    /// The node's own.
-    Own,
+    /// The node's own, which is open.
+    Own(whirlwind_store::Store),
 }
 
 #[derive(Clone, Debug)]
@@ -237,14 +250,7 @@ impl Provider {
                 self.tell(opened.rolled_back);
                 Ok(Arc::new(opened.store))
             }
-            Store::Own => {
-                let path = under(Path::new(app::STORE))?;
-                let opened = tokio::task::spawn_blocking(move || StoreKeyValue::open(path)).await;
-                let opened = opened.map_err(|error| error.to_string())?;
-                let (store, opened) = opened.map_err(|error| error.to_string())?;
-                self.tell(opened.set_aside);
-                Ok(Arc::new(store))
-            }
+            Store::Own(store) => Ok(Arc::new(StoreKeyValue::over(store.clone()))),
         }
     }
 

@@ -273,8 +273,6 @@ impl Outbox for Forgets {
             .map_err(|error| PublishError::Invalid(error.to_string()))?;
         Ok(event.id().to_owned())
     }
-
-    fn commit(self: Box<Self>) {}
 }
 
 /// Counts the panics of this process, of all threads, from now on.

@@ -9,12 +9,13 @@ use whirlwind_bus::{
 };
 use whirlwind_event::{Event, EventBuilder, Topic, TopicFilter};
 
-pub fn bus() -> Bus {
+pub fn bus() -> Arc<Bus> {
     with_rules(TopicRules::default())
 }
 
-pub fn with_rules(rules: TopicRules) -> Bus {
-    Bus::new(rules, DeadLetters::new(DeadLetterLimits::default()))
+pub fn with_rules(rules: TopicRules) -> Arc<Bus> {
+    let letters = DeadLetters::new(DeadLetterLimits::default());
+    Arc::new(Bus::new(rules, letters))
 }
 
 pub fn topic(name: &str) -> Topic {

@@ -1,4 +1,5 @@
 //! What the tests of this crate share: guests, an outbox that remembers, a node's place in miniature.
+use std::any::Any;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -74,9 +75,13 @@ impl Outbox for Record {
         self.taken.push((topic.to_owned(), event));
         Ok(id)
     }
+}
 
-    fn commit(self: Box<Self>) {
-        self.sent.0.lock().unwrap().extend(self.taken);
+impl Record {
+    fn commit(outbox: Box<dyn Outbox>) {
+        let outbox: Box<dyn Any> = outbox;
+        let outbox = outbox.downcast::<Self>().unwrap();
+        outbox.sent.0.lock().unwrap().extend(outbox.taken);
     }
 }
 
@@ -166,7 +171,7 @@ impl Actor {
                 self.instance = Some(instance);
                 match reply {
                     Reply::Ok(outbox) => {
-                        outbox.commit();
+                        Record::commit(outbox);
                         End::Ok
                     }
                     Reply::Retry(why) => End::Retry(why),

@@ -1,9 +1,10 @@
 //! What a turn published, until its end is known.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use whirlwind_bus::{Envelope, Reason, Reservation, Settlement};
+use whirlwind_bus::{Envelope, Reason, Reservation, Settlement, Transaction};
 use whirlwind_component::{Outbox, PublishError};
 use whirlwind_event::{Event, EventBuilder, Topic};
 
@@ -105,21 +106,36 @@ impl Outbox for TurnOutbox {
         self.published.push(match too_far {
             true => Published::TooFar(topic, event),
             false => Published::Placed(
-                bus.reserve(topic, event)
+                bus.reserve(topic, event, self.hops.saturating_add(1))
                     .map_err(|full| PublishError::MailboxFull(full.to_string()))?,
             ),
         });
         Ok(id)
     }
+}
 
-    fn commit(mut self: Box<Self>) {
-        let hops = self.hops.saturating_add(1); // without `max_hops` they may be any number
+impl TurnOutbox {
+    /// The outbox that a turn gave back.
+    pub(super) fn of(outbox: Box<dyn Outbox>) -> Option<Box<Self>> {
+        let outbox: Box<dyn Any> = outbox;
+        outbox.downcast().ok()
+    }
+
+    /// Puts what goes to durable topics into the transaction. The rest is for [`send`](Self::send).
+    pub(super) fn put_into(&mut self, transaction: &mut Transaction) {
+        for published in &mut self.published {
+            if let Published::Placed(reservation) = published {
+                transaction.publish(reservation);
+            }
+        }
+    }
+
+    /// Lets go what was published. It cannot fail: room was taken with each publish.
+    pub(super) fn send(mut self: Box<Self>) {
         for published in std::mem::take(&mut self.published) {
             let settlement = self.settlement.clone();
             match published {
-                Published::Placed(reservation) => {
-                    self.actor.bus.send(reservation, hops, settlement)
-                }
+                Published::Placed(reservation) => self.actor.bus.send(reservation, settlement),
                 Published::TooFar(topic, event) => self.too_far(topic, event, settlement),
             }
         }

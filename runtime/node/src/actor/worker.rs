@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use whirlwind_bus::{Lease, Reason, SlotTaken};
-use whirlwind_component::{Component, Instance, Outcome, Reply, Turn};
+use whirlwind_bus::{Lease, Reason, SlotTaken, Transaction, TurnError};
+use whirlwind_component::{Component, Instance, Outbox, Outcome, Reply, Turn};
 use whirlwind_supervision::{ChildSpec, ExitReason, Shutdown, StartError, Stop};
 
 use super::outbox::TurnOutbox;
@@ -18,12 +18,23 @@ use crate::manifest::Isolation;
 /// What a worker gets beyond the deadline of a turn, to end it when the node stops.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How often a turn runs again in a row because another changed what it had read, before it counts as a failed attempt: with
+/// as many instances as there may be, each of them can be in the way.
+const MOST_CONFLICTS: u32 = 1024;
+
+/// The pause before a turn is tried again that the store did not take.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
 /// The right to read the mailbox, and to whom it belongs. The instance goes from hand to hand beside it.
 struct Worker {
     actor: Arc<Actor>,
     slot: usize,
     lease: Lease,
     past: Past,
+    /// How often the event in hand ran in vain, since others changed what it had read.
+    conflicts: u32,
+    /// The commits that had been undone when the instance was made.
+    undone: u64,
     _live: Live,
 }
 
@@ -81,9 +92,17 @@ impl Worker {
             lease: actor.inbox.lease(slot)?,
             slot,
             past,
+            conflicts: 0,
+            undone: undone(&actor),
             _live: Live::one(&actor),
             actor,
         })
+    }
+
+    /// Whether the instance has seen a turn that did not take effect after all.
+    fn is_stale(&mut self) -> bool {
+        let now = undone(&self.actor);
+        std::mem::replace(&mut self.undone, now) != now
     }
 
     /// Unless this is the first in its slot.
@@ -109,7 +128,9 @@ impl Worker {
                 _ = self.lease.next() => {}
             }
             instance = match self.turn(instance).await {
-                Next::Same(instance) if self.actor.spec.isolation == Isolation::Resident => {
+                Next::Same(instance)
+                    if self.actor.spec.isolation == Isolation::Resident && !self.is_stale() =>
+                {
                     instance
                 }
                 Next::Trapped(trap) => return ExitReason::excused(trap),
@@ -138,12 +159,10 @@ impl Worker {
             outbox: Box::new(TurnOutbox::new(&self.actor, envelope)),
         };
         match instance.handle(turn).await {
-            Outcome::Done(instance, Reply::Ok(outbox)) => {
-                // First what the turn caused, then its own end: so nothing is ever seen as settled in between.
-                outbox.commit();
-                self.lease.handled();
-                Next::Same(instance)
-            }
+            Outcome::Done(instance, Reply::Ok(outbox)) => match self.commit(outbox).await {
+                true => Next::Same(instance),
+                false => Next::Fresh,
+            },
             Outcome::Done(_, Reply::Retry(why)) => {
                 self.fail(&why, String::new());
                 Next::Fresh
@@ -163,6 +182,47 @@ impl Worker {
                 })
             }
         }
+    }
+
+    /// Commits what the turn did together with its end. Answers whether it took effect, or will with the next sync.
+    async fn commit(&mut self, outbox: Box<dyn Outbox>) -> bool {
+        let Some(mut outbox) = TurnOutbox::of(outbox) else {
+            self.fail("the turn lost its outbox", String::new());
+            return false;
+        };
+        let mut transaction = Transaction::default();
+        outbox.put_into(&mut transaction);
+        let bus = Arc::clone(&self.actor.bus);
+        // First what the turn caused, then its own end: so nothing is ever seen as settled in between.
+        let committed = self
+            .lease
+            .commit(&bus, transaction, move || outbox.send())
+            .await;
+        let Err(error) = committed else {
+            self.conflicts = 0;
+            return true;
+        };
+        match error {
+            TurnError::Conflict if self.conflicts < MOST_CONFLICTS => {
+                self.conflicts += 1;
+                self.actor.conflicts.fetch_add(1, Ordering::Relaxed);
+                self.lease.again(None);
+            }
+            TurnError::Conflict => {
+                self.conflicts = 0;
+                let why = format!("other turns changed what it had read, {MOST_CONFLICTS} times");
+                self.fail(&why, String::new());
+            }
+            // Not the event's fault: it waits.
+            TurnError::Store(why) => {
+                tracing::error!(
+                    actor = &**self.actor.name(),
+                    "a turn cannot be committed: {why}"
+                );
+                self.lease.again(Some(Instant::now() + STORE_PAUSE));
+            }
+        }
+        false
     }
 
     /// Answers the event in hand, which the instance ended at.
@@ -231,6 +291,10 @@ impl Worker {
 fn pause(backoff: &crate::app::Backoff, attempt: u32) -> Duration {
     let factor = 2_u32.saturating_pow(attempt.saturating_sub(1));
     backoff.min.saturating_mul(factor).min(backoff.max)
+}
+
+fn undone(actor: &Actor) -> u64 {
+    actor.bus.durable().map_or(0, |durable| durable.undone())
 }
 
 async fn fresh(actor: &Actor) -> Result<Instance, String> {

@@ -275,6 +275,7 @@ impl<'c> Check<'c, '_> {
             build: section.build.clone(),
             instances: section.instances.unwrap_or(defaults::INSTANCES),
             isolation: section.isolation.unwrap_or_default(),
+            turn: section.turn.unwrap_or_default(),
             subscribe: self.filters(&section.subscribe, &at.key("subscribe")),
             publish: self.filters(&section.publish, &at.key("publish")),
             keyvalue: self.links(section.links.keyvalue.as_ref(), &at.key("links")),

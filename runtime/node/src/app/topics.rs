@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use whirlwind_bus::Keep;
 use whirlwind_event::{Topic, TopicError, TopicFilter};
 
-use crate::manifest::{At, TopicSection, quoted};
+use crate::manifest::{At, KeepSection, TopicSection, quoted};
 
 use super::TopicRule;
 use super::check::Check;
@@ -63,6 +64,7 @@ impl Check<'_, '_> {
             let at = table.key(text);
             let dead_letter = self.dead_letter(section, &at);
             self.not_empty(section.max_event, &at.key("max_event"));
+            let keep = self.keep(section, &at);
             if text.starts_with('$') {
                 let help = "take it out: what the node publishes on `$sys/#` has no rules";
                 self.key(&at, "topics that begin with `$` are reserved", help);
@@ -72,6 +74,8 @@ impl Check<'_, '_> {
                     filter,
                     max_event: section.max_event.map(|size| size.0),
                     dead_letter,
+                    durable: section.durable,
+                    keep,
                 }),
                 Err(error) => self.topic_fault(&error, &at),
             }
@@ -79,6 +83,31 @@ impl Check<'_, '_> {
         // Stable over names: rules of one form stay in the order of their text.
         rules.sort_by(|one, other| specific(&one.filter).cmp(specific(&other.filter)));
         rules
+    }
+
+    fn keep(&mut self, section: &TopicSection, at: &At<'_>) -> Option<Keep> {
+        let given = &section.keep;
+        if *given == KeepSection::default() {
+            return None;
+        }
+        let at = at.key("keep");
+        self.not_empty(given.bytes, &at.key("bytes"));
+        if given.events == Some(0) {
+            let help = "write at least 1, or leave it out";
+            self.value(&at.key("events"), "nothing could ever be accepted", help);
+        }
+        if section.durable == Some(false) {
+            let help = "take `keep` out, or write `durable = true`";
+            self.key(&at, "it is about durable topics, and these are not", help);
+        }
+        let default = Keep::default();
+        Some(Keep {
+            events: given.events.map_or(default.events, |events| {
+                usize::try_from(events).unwrap_or(usize::MAX)
+            }),
+            bytes: given.bytes.map_or(default.bytes, |bytes| bytes.0),
+            age: given.age.map(|age| age.0),
+        })
     }
 
     fn dead_letter(&mut self, section: &TopicSection, at: &At<'_>) -> Option<Topic> {

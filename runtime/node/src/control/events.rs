@@ -37,7 +37,9 @@ pub(super) async fn publish(
         .map_err(|error| match error {
             PublishError::Reserved(_) => Fault::forbidden(error),
             PublishError::TooLarge { .. } => Fault::too_large(error),
-            PublishError::MailboxFull { .. } | PublishError::Stopping => Fault::unavailable(error),
+            PublishError::MailboxFull { .. }
+            | PublishError::NotDurable { .. }
+            | PublishError::Stopping => Fault::unavailable(error),
         })?;
     let accepted = Accepted {
         id: published.id,

@@ -203,6 +203,9 @@ pub struct ActorSection {
     /// Whether an instance lives on after an event; by default `resident`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub isolation: Option<Isolation>,
+    /// Whether the key-value writes of an event take effect together with its end, or each at once; by default `atomic`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn: Option<TurnMode>,
     /// The topic filters whose events it receives; none: it receives nothing.
     #[serde(default, skip_serializing_if = "is_default")]
     pub subscribe: Vec<String>,
@@ -274,6 +277,29 @@ pub struct TopicSection {
     /// The topic on which dead letters of matching topics are published as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<String>,
+    /// Whether an event is on the disk before its publisher hears that it was accepted, and stays there until each subscriber has handled
+    /// it; by default `false`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durable: Option<bool>,
+    /// How much may wait for one subscriber on a durable topic. Past it, publishers are refused.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keep: KeepSection,
+}
+
+/// `keep = { .. }`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeepSection {
+    /// How many events may wait for one subscriber; by default 1,000,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub events: Option<u64>,
+    /// How many bytes they may take on the disk together; by default `"1GiB"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<ByteSize>,
+    /// How long the oldest of them may have waited; by default, for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age: Option<TimeSpan>,
 }
 
 /// `[timer.NAME]`
@@ -349,6 +375,17 @@ pub enum Isolation {
     Resident,
     /// A fresh instance for each event.
     PerMessage,
+}
+
+/// When what a handler writes to key-value buckets takes effect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TurnMode {
+    /// When it has returned ok; of one that fails nothing is seen.
+    #[default]
+    Atomic,
+    /// At once.
+    Immediate,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

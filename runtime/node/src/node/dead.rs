@@ -101,7 +101,9 @@ impl Node {
         for inbox in inboxes.chain(outboxes) {
             emptied += inner.bus.empty(inbox, Reason::NodeEnded);
         }
-        let letters = box_of.list();
+        let mut letters = box_of.list();
+        // Those that lie in the store need no file.
+        letters.retain(|letter| !letter.durable);
         let mut left = LeftBehind {
             file: inner.data_dir.join(file::FILE),
             letters: letters.len(),

@@ -102,6 +102,7 @@ fn inward(provider: &MessagingProvider, part: Part) -> Part {
 
 pub(super) fn actor_part(actor: &Actor, state: PartState) -> Part {
     let stats = actor.inbox.stats();
+    let conflicts = actor.conflicts();
     Part {
         instances: Some(actor.live()),
         mailbox: Some(stats.depth),
@@ -112,6 +113,8 @@ pub(super) fn actor_part(actor: &Actor, state: PartState) -> Part {
         dead: Some(stats.dead),
         dropped: Some(stats.dropped),
         guarantee: Some(Guarantee::of(&actor.spec).to_string()),
+        detail: (conflicts > 0)
+            .then(|| format!("{conflicts} turns ran again: others had changed what they had read")),
         ..blank(actor.name(), PartKind::Actor, state)
     }
 }

@@ -21,7 +21,7 @@ use whirlwind_supervision::{Report, ReportEvent, Reporter, Supervisor};
 use super::components::{self, ComponentError};
 use super::dead::take_up;
 use super::departed::Departing;
-use super::{End, Inner, Node, data_dir};
+use super::{End, Inner, Node, data_dir, store};
 use crate::actor::{Actor, Changes, FailedDeliveries};
 use crate::app::{self, App};
 use crate::control::{self, ControlError, Socket};
@@ -89,6 +89,14 @@ pub enum StartError {
         /// Why.
         #[source]
         error: io::Error,
+    },
+    /// The store for durable topics cannot be used.
+    #[error("the store in {} cannot be used: {error}", path.display())]
+    Store {
+        /// Its folder.
+        path: PathBuf,
+        /// Why, and what helps.
+        error: String,
     },
     /// The engine cannot be had.
     #[error(transparent)]
@@ -171,7 +179,8 @@ impl Builder {
             true => Some(Socket::claim(&data_dir.join(control::SOCKET))?),
             false => None,
         };
-        let providers = Providers::of(&app, &data_dir, &bus, &lifecycle);
+        let notice = store::open(&app, &data_dir, &bus).await?;
+        let providers = Providers::of(&app, &data_dir, &bus, &lifecycle, notice);
         let engine = components::engine(&app, &data_dir)?;
         let components = components::load(&app, &engine, &providers.stores, &progress)
             .await
@@ -306,6 +315,8 @@ pub(crate) fn bus(app: &App) -> Arc<Bus> {
                 .max_event
                 .map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
             dead_letter: rule.dead_letter.clone(),
+            durable: rule.durable,
+            keep: rule.keep,
         };
         (rule.filter.clone(), of)
     });
@@ -343,6 +354,7 @@ fn actors(
                 .backoff,
             live: AtomicUsize::new(0),
             restarts: AtomicU64::new(0),
+            conflicts: AtomicU64::new(0),
             presence: Mutex::default(),
             failed: FailedDeliveries::default(),
             lifecycle: lifecycle.clone(),

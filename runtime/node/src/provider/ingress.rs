@@ -72,7 +72,10 @@ async fn take_in(provider: &MessagingProvider, node: &Inner, received: Received)
         acknowledge,
     } = received;
     let mut held = Held { provider, receipt };
-    let (settlement, settled) = match held.receipt.is_some() && acknowledge == Acknowledge::Tree {
+    // On a durable topic it is handed over once it is on the disk, whoever waits for more.
+    let is_durable = node.bus().rules().is_durable(&topic);
+    let waits = acknowledge == Acknowledge::Tree || is_durable;
+    let (settlement, settled) = match held.receipt.is_some() && waits {
         true => {
             let (settlement, settled) = Settlement::new();
             (Some(settlement), Some(settled))

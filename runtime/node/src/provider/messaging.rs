@@ -231,6 +231,11 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What the mailbox of what goes out through a provider is called.
+pub(crate) fn outbox_name(provider: &str) -> String {
+    format!("{provider}/out")
+}
+
 /// The mailbox of what goes out, if anything does, subscribed before anything can be published.
 fn outbox(name: &str, settings: &app::Mqtt, bus: &Bus) -> Option<Inbox> {
     let outward = settings.config.mappings.outward();
@@ -238,7 +243,7 @@ fn outbox(name: &str, settings: &app::Mqtt, bus: &Bus) -> Option<Inbox> {
         return None;
     }
     let (mailbox, inbox) = bus.mailbox(MailboxSpec {
-        name: format!("{name}/out").into(),
+        name: outbox_name(name).into(),
         capacity: Capacity {
             events: settings.outbox.capacity,
             bytes: usize::try_from(settings.outbox.bytes).unwrap_or(usize::MAX),

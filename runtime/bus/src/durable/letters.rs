@@ -1,0 +1,65 @@
+//! Dead letters of durable topics, which outlive their node in the store.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use whirlwind_store::{Batch, ReadError, Space, Store};
+
+use super::committer::{Committer, Puts};
+use super::{PAGE, key, record};
+use crate::DeadLetter;
+
+/// Where durable dead letters lie.
+#[derive(Clone, Debug)]
+pub(crate) struct Shelf(pub(crate) Arc<Committer>);
+
+impl Shelf {
+    /// Forgets a letter. What cannot be forgotten now is there again after a restart.
+    pub(crate) fn remove(&self, ids: impl IntoIterator<Item = u64>) {
+        let mut batch = Batch::new();
+        for id in ids {
+            batch.delete(Space::Events, key::letter(id));
+        }
+        if batch.is_empty() {
+            return;
+        }
+        let removed = self.0.commit(batch, Puts::new(), || Box::new(|_| {}));
+        if let Err(error) = removed {
+            tracing::error!("a durable dead letter cannot be taken out of the store: {error}");
+        }
+    }
+}
+
+/// Puts a letter into a batch.
+pub(crate) fn put(batch: &mut Batch, letter: &DeadLetter) {
+    batch.put(
+        Space::Events,
+        key::letter(letter.id),
+        record::of_letter(letter),
+    );
+}
+
+/// All that are in the store, in the order of their ids. One that cannot be read stays there, and that is said.
+pub(crate) fn all(store: &Store) -> Result<Vec<DeadLetter>, ReadError> {
+    let mut letters = Vec::new();
+    let (mut from, to) = (Bound::Included(key::letter(0)), key::letter(u64::MAX));
+    loop {
+        let range = (from.as_ref().map(|key| &**key), Bound::Included(&*to));
+        let page = store.scan(Space::Events, range, PAGE)?;
+        for (key, value) in &page {
+            let Some(id) = key::letter_id(key) else {
+                continue;
+            };
+            match record::letter(id, value) {
+                Ok(letter) => letters.push(letter),
+                Err(error) => tracing::error!(
+                    "dead letter {id} in the store cannot be read, and stays there: {error}"
+                ),
+            }
+        }
+        let Some((key, _)) = page.last().filter(|_| page.len() == PAGE) else {
+            return Ok(letters);
+        };
+        from = Bound::Excluded(key.clone());
+    }
+}
