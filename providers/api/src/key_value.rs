@@ -56,6 +56,16 @@ pub trait KeyValue: fmt::Debug + Send + Sync + 'static {
 /// Durable it is with the next [`KeyValue::flush`].
 #[async_trait]
 pub trait Bucket: fmt::Debug + Send + Sync + 'static {
+    /// Whether the bucket would take a write now, as far as that costs nothing to find out: no disk is
+    /// touched and no network. It is asked where a write is [staged](crate::Staged), before anything is
+    /// told to the bucket itself. What it says holds for this moment; one that cannot tell says yes.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn ready(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// The value of a key, or `None`.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! - [`limits`]: how long a key and how large a value, a batch or a page may be, and the checks of it
 //! - [`error`]: [`Error`], the one error of both traits
 //! - [`number`]: how [`Bucket::increment`] stores a number
+//! - [`staged`]: [`Staged`], what one turn does to its buckets, until its end is known
 //! - [`memory`]: [`MemoryKeyValue`], the fake beside every real store, and a provider in its own right
 //! - [`messaging`]: [`Messaging`], a way to and from other systems through their messages
 //! - [`memory_messaging`]: [`MemoryMessaging`], its fake, whose other side a test plays
@@ -30,6 +31,7 @@ pub mod memory;
 pub mod memory_messaging;
 pub mod messaging;
 pub mod number;
+pub mod staged;
 
 pub use error::Error;
 pub use key_value::{Bucket, KeyValue, Keys};
@@ -39,3 +41,4 @@ pub use messaging::{
     Acknowledge, Handover, HandoverSender, Link, Messaging, MessagingCounts, Receipt, ReceiptDesk,
     Received, SendError,
 };
+pub use staged::{Linked, Staged, StagedBucket};

@@ -149,6 +149,10 @@ impl MemoryBucket {
 
 #[async_trait]
 impl Bucket for MemoryBucket {
+    async fn ready(&self) -> Result<(), Error> {
+        open(&self.read()).map(drop)
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
         limits::check_key(key)?;
         Ok(open(&self.read())?.get(key).cloned())
