@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wasmtime::{PoolConcurrencyLimitError, Store};
 use whirlwind_event::{Event, ExtensionValue, Topic};
+use whirlwind_provider_api::Staged;
 
 use crate::bindings::events::EventHandler;
 use crate::bindings::events::exports::whirlwind::actor::handler::Failure;
@@ -41,6 +42,16 @@ pub struct Turn {
     pub event: Arc<Event>,
     /// Where the handler publishes to.
     pub outbox: Box<dyn Outbox>,
+    /// Whether its key-value writes wait for its end; else they take effect at once.
+    pub atomic: bool,
+}
+
+/// What a turn that ended well leaves to be done by whoever ran it: nothing of it has taken effect.
+pub struct Effects {
+    /// What it published.
+    pub outbox: Box<dyn Outbox>,
+    /// What it read and wrote in buckets; nothing where it was not atomic.
+    pub staged: Staged,
 }
 
 /// How a turn ended. If not with [`Reply::Ok`], its outbox is dropped: nothing leaves a turn that failed.
@@ -55,8 +66,8 @@ pub enum Outcome {
 /// What a handler answered.
 #[must_use]
 pub enum Reply {
-    /// It handled the event. Here is what it published, to be committed.
-    Ok(Box<dyn Outbox>),
+    /// It handled the event. Here is what it did, to be committed.
+    Ok(Effects),
     /// It asks for the event again later, for this reason.
     Retry(String),
     /// It will never handle the event, for this reason.
@@ -108,6 +119,14 @@ impl std::fmt::Debug for Turn {
     }
 }
 
+impl std::fmt::Debug for Effects {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Effects")
+            .field("staged", &self.staged)
+            .finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -137,7 +156,7 @@ impl Instance {
                 backtrace: String::new(),
             })
         })?;
-        store.data_mut().begin(None);
+        store.data_mut().begin(None, None);
         store.set_epoch_deadline(1);
         let start = {
             let (component, ticket) = (component.clone(), Arc::clone(&ticket));
@@ -199,8 +218,10 @@ impl Instance {
             topic,
             event,
             outbox,
+            atomic,
         } = turn;
-        self.store.data_mut().begin(Some(outbox));
+        let staged = atomic.then(Staged::default);
+        self.store.data_mut().begin(Some(outbox), staged);
         let called = match &self.handler {
             Handler::Events(handler) => {
                 let time = event.time_text();
@@ -248,9 +269,13 @@ impl Instance {
     fn done(mut self, answer: Result<(), Failure>) -> Outcome {
         self.ticket.end();
         self.component.shared().voice.settle();
-        let outbox = self.store.data_mut().outbox.take();
+        let state = self.store.data_mut();
+        let (outbox, staged) = (state.outbox.take(), state.staged.take());
         let reply = match (answer, outbox) {
-            (Ok(()), Some(outbox)) => Reply::Ok(outbox),
+            (Ok(()), Some(outbox)) => Reply::Ok(Effects {
+                outbox,
+                staged: staged.unwrap_or_default(),
+            }),
             // The outbox was put there when the turn began, and only this takes it.
             (Ok(()), None) => Reply::Retry("the turn lost its outbox".to_owned()),
             (Err(Failure::Retry(why)), _) => Reply::Retry(text::clean(&why, text::MAX_WORDS)),

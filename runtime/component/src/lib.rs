@@ -50,7 +50,7 @@ pub mod trap;
 
 pub use component::{Component, Handler};
 pub use engine::{Engine, EngineConfig, EngineError, Pool};
-pub use instance::{Instance, Outcome, Reply, StartError, Turn};
+pub use instance::{Effects, Instance, Outcome, Reply, StartError, Turn};
 pub use limits::Limits;
 pub use load::{LoadError, LoadFault, Source, Unmet};
 pub use outbox::{Outbox, PublishError};

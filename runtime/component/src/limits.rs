@@ -15,8 +15,9 @@ pub struct Limits {
     /// How long a turn, or a start, may take from its first instruction: by the clock, whatever the
     /// guest does meanwhile.
     pub deadline: Duration,
-    /// Bytes that the host keeps for an instance at any time: the contents of the messages it holds and
-    /// what it published in this turn. Past it, the guest is trapped.
+    /// Bytes that the host keeps for an instance at any time: the contents of the messages it holds, what
+    /// it published in this turn, and the key-value entries it wrote or that its end will compare. Past it,
+    /// the guest is trapped.
     pub host_memory: usize,
 }
 
@@ -69,11 +70,13 @@ pub(crate) struct Meter {
     held: usize,
     /// Bytes published in this turn.
     published: usize,
+    /// Bytes of what this turn read and wrote in buckets, kept until its end.
+    staged: usize,
 }
 
 /// The host would have to keep more than [`Limits::host_memory`] for a guest.
 #[derive(Debug, thiserror::Error)]
-#[error("held more than {} of messages and publishes on the host", crate::text::bytes(*.limit))]
+#[error("held more than {} of messages, publishes and key-value entries on the host", crate::text::bytes(*.limit))]
 pub(crate) struct HostMemory {
     limit: usize,
 }
@@ -87,12 +90,14 @@ impl Meter {
             refused: false,
             held: 0,
             published: 0,
+            staged: 0,
         }
     }
 
     pub(crate) fn begin_turn(&mut self) {
         self.refused = false;
         self.published = 0;
+        self.staged = 0;
     }
 
     /// Whether the guest was refused memory since the turn began.
@@ -120,8 +125,16 @@ impl Meter {
         self.check()
     }
 
+    /// Counts `bytes` of key-value reads and writes that wait for the end of the turn, in place of those before.
+    pub(crate) fn stage(&mut self, bytes: usize) -> Result<(), HostMemory> {
+        self.staged = bytes;
+        self.check()
+    }
+
     fn check(&self) -> Result<(), HostMemory> {
-        if self.held.saturating_add(self.published) > self.limits.host_memory {
+        let kept = [self.held, self.published, self.staged];
+        let kept = kept.into_iter().fold(0, usize::saturating_add);
+        if kept > self.limits.host_memory {
             return Err(HostMemory {
                 limit: self.limits.host_memory,
             });

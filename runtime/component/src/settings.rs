@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use whirlwind_provider_api::Bucket;
+use whirlwind_provider_api::Linked;
 
 use crate::limits::Limits;
 use crate::output::Voice;
@@ -51,7 +51,7 @@ pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 #[derive(Clone, Debug, Default)]
 pub struct Links {
     /// What it may open. `default` is also opened by the empty identifier.
-    pub buckets: BTreeMap<String, Arc<dyn Bucket>>,
+    pub buckets: BTreeMap<String, Linked>,
     /// Identifiers that exist, but not for this component: opening one is `access-denied`, where any
     /// other is `no-such-store`.
     pub known: BTreeSet<String>,

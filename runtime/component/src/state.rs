@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use whirlwind_event::EventBuilder;
+use whirlwind_provider_api::Staged;
 
 use crate::limits::{HANDLES, Meter};
 use crate::outbox::{Outbox, PublishError};
@@ -22,6 +23,8 @@ pub(crate) struct State {
     pub(crate) stderr: Stream,
     /// Where the running turn publishes; none while no turn runs.
     pub(crate) outbox: Option<Box<dyn Outbox>>,
+    /// What the running turn does to buckets; none where it acts at once, and while no turn runs.
+    pub(crate) staged: Option<Staged>,
     /// Epoch ticks that guest code of this turn has seen.
     pub(crate) ticks: u64,
     _live: Live,
@@ -40,15 +43,17 @@ impl State {
             stdout,
             stderr,
             outbox: None,
+            staged: None,
             ticks: 0,
             shared,
             _live: live,
         }
     }
 
-    /// A turn begins, or a start, which has no outbox.
-    pub(crate) fn begin(&mut self, outbox: Option<Box<dyn Outbox>>) {
+    /// A turn begins, or a start, which has no outbox and whose writes take effect at once.
+    pub(crate) fn begin(&mut self, outbox: Option<Box<dyn Outbox>>, staged: Option<Staged>) {
         self.outbox = outbox;
+        self.staged = staged;
         self.ticks = 0;
         self.meter.begin_turn();
         self.stderr.begin_turn();

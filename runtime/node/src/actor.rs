@@ -8,6 +8,7 @@ mod component_actor;
 mod failed;
 mod identity;
 mod outbox;
+pub(crate) mod staged;
 mod worker;
 
 pub(crate) use changes::Changes;

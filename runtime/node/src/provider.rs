@@ -180,6 +180,11 @@ impl Provider {
         .shutdown(Shutdown::Timeout(CLOSE))
     }
 
+    /// Whether its buckets lie in the node's store, where writes commit with the turn.
+    pub(crate) fn is_in_store(&self) -> bool {
+        matches!(self.store, Store::Own(_))
+    }
+
     pub(crate) fn state(&self) -> Arc<State> {
         self.state.load_full()
     }

@@ -257,6 +257,7 @@ fn turn(command: &str) -> Turn {
         topic: Topic::parse("do").unwrap(),
         event: Arc::new(event(command)),
         outbox: Box::new(Forgets),
+        atomic: true,
     }
 }
 

@@ -6,10 +6,9 @@ pub(crate) mod draft1;
 pub(crate) mod draft2;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use wasmtime::component::{Linker, Resource};
-use whirlwind_provider_api::Bucket;
+use whirlwind_provider_api::Linked;
 
 use crate::settings::Links;
 use crate::state::State;
@@ -25,7 +24,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 /// A bucket that a guest opened, in either draft.
 #[derive(Debug)]
 pub struct OpenBucket {
-    bucket: Arc<dyn Bucket>,
+    linked: Linked,
     cursors: Cursors,
 }
 
@@ -43,8 +42,8 @@ fn open(links: &Links, identifier: &str) -> Result<OpenBucket, Closed> {
         identifier
     };
     match links.buckets.get(identifier) {
-        Some(bucket) => Ok(OpenBucket {
-            bucket: Arc::clone(bucket),
+        Some(linked) => Ok(OpenBucket {
+            linked: linked.clone(),
             cursors: Cursors::default(),
         }),
         None if links.known.contains(identifier) => Err(Closed::AccessDenied),
@@ -53,9 +52,26 @@ fn open(links: &Links, identifier: &str) -> Result<OpenBucket, Closed> {
 }
 
 /// The bucket behind a handle.
-fn bucket(state: &State, handle: &Resource<OpenBucket>) -> wasmtime::Result<Arc<dyn Bucket>> {
-    Ok(Arc::clone(&state.table.get(handle)?.bucket))
+fn linked(state: &State, handle: &Resource<OpenBucket>) -> wasmtime::Result<Linked> {
+    Ok(state.table.get(handle)?.linked.clone())
 }
+
+/// Calls a method of a bucket: through what the running turn keeps until its end, or at once where it keeps
+/// nothing.
+macro_rules! call {
+    ($state:ident, $linked:expr, $method:ident($($argument:expr),*)) => {{
+        let linked: &whirlwind_provider_api::Linked = $linked;
+        match &mut $state.staged {
+            Some(staged) => {
+                let answer = staged.$method(linked, $($argument),*).await;
+                $state.meter.stage(staged.size())?;
+                answer
+            }
+            None => linked.bucket.$method($($argument),*).await,
+        }
+    }};
+}
+use call;
 
 /// The cursors given out as numbers, which is what the first draft has for them.
 ///
@@ -146,8 +162,8 @@ macro_rules! common {
                 bucket: Resource<OpenBucket>,
                 keys: Vec<String>,
             ) -> wasmtime::Result<Result<Vec<Option<(String, Vec<u8>)>>, Error>> {
-                let bucket = super::bucket(self, &bucket)?;
-                Ok(match bucket.get_many(&keys).await {
+                let linked = super::linked(self, &bucket)?;
+                Ok(match super::call!(self, &linked, get_many(&keys)) {
                     Ok(values) => Ok(super::pairs(keys, values)),
                     Err(error) => Err(error.into()),
                 })
@@ -158,9 +174,9 @@ macro_rules! common {
                 bucket: Resource<OpenBucket>,
                 key_values: Vec<(String, Vec<u8>)>,
             ) -> wasmtime::Result<Result<(), Error>> {
-                let bucket = super::bucket(self, &bucket)?;
+                let linked = super::linked(self, &bucket)?;
                 let entries = super::entries(key_values);
-                Ok(bucket.set_many(entries).await.map_err(Error::from))
+                Ok(super::call!(self, &linked, set_many(entries)).map_err(Error::from))
             }
 
             async fn delete_many(
@@ -168,8 +184,8 @@ macro_rules! common {
                 bucket: Resource<OpenBucket>,
                 keys: Vec<String>,
             ) -> wasmtime::Result<Result<(), Error>> {
-                let bucket = super::bucket(self, &bucket)?;
-                Ok(bucket.delete_many(&keys).await.map_err(Error::from))
+                let linked = super::linked(self, &bucket)?;
+                Ok(super::call!(self, &linked, delete_many(&keys)).map_err(Error::from))
             }
         }
     };
@@ -184,8 +200,8 @@ macro_rules! bucket_methods {
             bucket: Resource<OpenBucket>,
             key: String,
         ) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
-            let bucket = super::bucket(self, &bucket)?;
-            Ok(match bucket.get(&key).await {
+            let linked = super::linked(self, &bucket)?;
+            Ok(match super::call!(self, &linked, get(&key)) {
                 Ok(value) => Ok(value.map(Vec::from)),
                 Err(error) => Err(error.into()),
             })
@@ -197,8 +213,8 @@ macro_rules! bucket_methods {
             key: String,
             value: Vec<u8>,
         ) -> wasmtime::Result<Result<(), Error>> {
-            let bucket = super::bucket(self, &bucket)?;
-            Ok(bucket.set(&key, value.into()).await.map_err(Error::from))
+            let linked = super::linked(self, &bucket)?;
+            Ok(super::call!(self, &linked, set(&key, value.into())).map_err(Error::from))
         }
 
         async fn delete(
@@ -206,8 +222,8 @@ macro_rules! bucket_methods {
             bucket: Resource<OpenBucket>,
             key: String,
         ) -> wasmtime::Result<Result<(), Error>> {
-            let bucket = super::bucket(self, &bucket)?;
-            Ok(bucket.delete(&key).await.map_err(Error::from))
+            let linked = super::linked(self, &bucket)?;
+            Ok(super::call!(self, &linked, delete(&key)).map_err(Error::from))
         }
 
         async fn exists(
@@ -215,8 +231,8 @@ macro_rules! bucket_methods {
             bucket: Resource<OpenBucket>,
             key: String,
         ) -> wasmtime::Result<Result<bool, Error>> {
-            let bucket = super::bucket(self, &bucket)?;
-            Ok(bucket.exists(&key).await.map_err(Error::from))
+            let linked = super::linked(self, &bucket)?;
+            Ok(super::call!(self, &linked, exists(&key)).map_err(Error::from))
         }
 
         fn drop(&mut self, bucket: Resource<OpenBucket>) -> wasmtime::Result<()> {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use whirlwind_bus::{Lease, Reason, SlotTaken, Transaction, TurnError};
-use whirlwind_component::{Component, Instance, Outbox, Outcome, Reply, Turn};
+use whirlwind_component::{Component, Effects, Instance, Outcome, Reply, Turn};
 use whirlwind_supervision::{ChildSpec, ExitReason, Shutdown, StartError, Stop};
 
 use super::outbox::TurnOutbox;
-use super::{Actor, Message};
+use super::{Actor, Message, staged};
 use crate::lifecycle::{Cause, Crash};
-use crate::manifest::Isolation;
+use crate::manifest::{Isolation, TurnMode};
 
 /// What a worker gets beyond the deadline of a turn, to end it when the node stops.
 const GRACE: Duration = Duration::from_secs(1);
@@ -157,9 +157,10 @@ impl Worker {
             topic: envelope.topic.clone(),
             event: Arc::clone(&envelope.event),
             outbox: Box::new(TurnOutbox::new(&self.actor, envelope)),
+            atomic: self.actor.spec.turn == TurnMode::Atomic,
         };
         match instance.handle(turn).await {
-            Outcome::Done(instance, Reply::Ok(outbox)) => match self.commit(outbox).await {
+            Outcome::Done(instance, Reply::Ok(effects)) => match self.commit(effects).await {
                 true => Next::Same(instance),
                 false => Next::Fresh,
             },
@@ -185,12 +186,17 @@ impl Worker {
     }
 
     /// Commits what the turn did together with its end. Answers whether it took effect, or will with the next sync.
-    async fn commit(&mut self, outbox: Box<dyn Outbox>) -> bool {
+    async fn commit(&mut self, effects: Effects) -> bool {
+        let Effects { outbox, staged } = effects;
         let Some(mut outbox) = TurnOutbox::of(outbox) else {
             self.fail("the turn lost its outbox", String::new());
             return false;
         };
         let mut transaction = Transaction::default();
+        if let Err(error) = staged::put_into(&mut transaction, staged).await {
+            self.fail(&error.to_string(), String::new());
+            return false;
+        }
         outbox.put_into(&mut transaction);
         let bus = Arc::clone(&self.actor.bus);
         // First what the turn caused, then its own end: so nothing is ever seen as settled in between.

@@ -9,10 +9,11 @@ use whirlwind_component::{
     Component, Engine, EngineConfig, Isolation, Limits, Links, LoadError, Need, NoRoom, Pool, Room,
     Settings,
 };
-use whirlwind_provider_api::Bucket;
+use whirlwind_provider_api::Linked;
 
 use super::data_dir;
 use super::start::{Progress, StartError};
+use crate::actor::staged;
 use crate::app::{self, App, MissingComponent};
 use crate::manifest;
 use crate::provider::{LinkedBucket, Provider};
@@ -169,12 +170,14 @@ fn settings(
             .map(|(name, value)| (name.clone(), value.expose().to_owned()))
             .collect()
     };
-    let bucket = |link: &app::KeyValueLink| -> Option<Arc<dyn Bucket>> {
+    let bucket = |link: &app::KeyValueLink| {
         let provider = providers.iter().find(|known| known.name == link.provider)?;
-        Some(Arc::new(LinkedBucket::new(
-            Arc::clone(provider),
-            &link.bucket,
-        )))
+        let bucket = LinkedBucket::new(Arc::clone(provider), &link.bucket);
+        Some(Linked {
+            name: staged::name(link).into(),
+            bucket: Arc::new(bucket),
+            validated: provider.is_in_store(),
+        })
     };
     let buckets = actor
         .keyvalue

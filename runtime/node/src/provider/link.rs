@@ -54,6 +54,10 @@ impl LinkedBucket {
 
 #[async_trait]
 impl Bucket for LinkedBucket {
+    async fn ready(&self) -> Result<(), Error> {
+        self.open().await?.bucket.ready().await
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
         self.open().await?.bucket.get(key).await
     }

@@ -32,10 +32,8 @@ impl store::HostBucket for State {
             Ok(cursor) => cursor,
             Err(text) => return Ok(Err(Error::Other(text))),
         };
-        let page = match super::bucket(self, &bucket)?
-            .list_keys(cursor.as_deref())
-            .await
-        {
+        let linked = super::linked(self, &bucket)?;
+        let page = match super::call!(self, &linked, list_keys(cursor.as_deref())) {
             Ok(page) => page,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -61,8 +59,8 @@ impl atomics::Host for State {
                 i64::MAX
             ))));
         };
-        let bucket = super::bucket(self, &bucket)?;
-        Ok(match bucket.increment(&key, delta).await {
+        let linked = super::linked(self, &bucket)?;
+        Ok(match super::call!(self, &linked, increment(&key, delta)) {
             Ok(sum) => u64::try_from(sum).map_err(|_| {
                 Error::Other(format!(
                     "the number is {sum} now, and this version of wasi:keyvalue has no negative ones"

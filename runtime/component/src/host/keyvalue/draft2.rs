@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use wasmtime::component::{Linker, Resource};
-use whirlwind_provider_api::Bucket;
+use whirlwind_provider_api::Linked;
 
 use super::OpenBucket;
 use crate::bindings::host::wasi::keyvalue0_2_0_draft2 as package;
@@ -25,7 +25,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 /// A key, and the value it had when it was looked at.
 #[derive(Debug)]
 pub struct Cas {
-    bucket: std::sync::Arc<dyn Bucket>,
+    linked: Linked,
     key: String,
     current: Option<Bytes>,
 }
@@ -40,15 +40,15 @@ impl State {
     /// Looks at a key and remembers what it saw.
     async fn look(
         &mut self,
-        bucket: std::sync::Arc<dyn Bucket>,
+        linked: Linked,
         key: String,
     ) -> wasmtime::Result<Result<Resource<Cas>, Error>> {
-        let current = match bucket.get(&key).await {
+        let current = match super::call!(self, &linked, get(&key)) {
             Ok(current) => current,
             Err(error) => return Ok(Err(error.into())),
         };
         let cas = Cas {
-            bucket,
+            linked,
             key,
             current,
         };
@@ -71,14 +71,16 @@ impl store::HostBucket for State {
         bucket: Resource<OpenBucket>,
         cursor: Option<String>,
     ) -> wasmtime::Result<Result<store::KeyResponse, Error>> {
-        let bucket = super::bucket(self, &bucket)?;
-        Ok(match bucket.list_keys(cursor.as_deref()).await {
-            Ok(page) => Ok(store::KeyResponse {
-                keys: page.keys,
-                cursor: page.cursor,
-            }),
-            Err(error) => Err(error.into()),
-        })
+        let linked = super::linked(self, &bucket)?;
+        Ok(
+            match super::call!(self, &linked, list_keys(cursor.as_deref())) {
+                Ok(page) => Ok(store::KeyResponse {
+                    keys: page.keys,
+                    cursor: page.cursor,
+                }),
+                Err(error) => Err(error.into()),
+            },
+        )
     }
 }
 
@@ -88,8 +90,8 @@ impl atomics::HostCas for State {
         bucket: Resource<OpenBucket>,
         key: String,
     ) -> wasmtime::Result<Result<Resource<Cas>, Error>> {
-        let bucket = super::bucket(self, &bucket)?;
-        self.look(bucket, key).await
+        let linked = super::linked(self, &bucket)?;
+        self.look(linked, key).await
     }
 
     fn current(&mut self, cas: Resource<Cas>) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
@@ -110,8 +112,8 @@ impl atomics::Host for State {
         key: String,
         delta: i64,
     ) -> wasmtime::Result<Result<i64, Error>> {
-        let bucket = super::bucket(self, &bucket)?;
-        Ok(bucket.increment(&key, delta).await.map_err(Error::from))
+        let linked = super::linked(self, &bucket)?;
+        Ok(super::call!(self, &linked, increment(&key, delta)).map_err(Error::from))
     }
 
     async fn swap(
@@ -120,13 +122,15 @@ impl atomics::Host for State {
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), CasError>> {
         let cas = self.take_cas(cas)?;
-        let swapped = cas
-            .bucket
-            .compare_and_swap(&cas.key, cas.current.as_deref(), value.into())
-            .await;
+        let (key, current) = (&cas.key, cas.current.as_deref());
+        let swapped = super::call!(
+            self,
+            &cas.linked,
+            compare_and_swap(key, current, value.into())
+        );
         Ok(match swapped {
             Ok(true) => Ok(()),
-            Ok(false) => Err(match self.look(cas.bucket, cas.key).await? {
+            Ok(false) => Err(match self.look(cas.linked, cas.key).await? {
                 Ok(fresh) => CasError::CasFailed(fresh),
                 Err(error) => CasError::StoreError(error),
             }),
