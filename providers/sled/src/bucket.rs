@@ -83,6 +83,10 @@ impl Slot {
 
 #[async_trait]
 impl Bucket for SledBucket {
+    async fn ready(&self) -> Result<(), Error> {
+        self.0.shared(|_| Ok(()))
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
         limits::check_key(key)?;
         self.0

@@ -81,6 +81,10 @@ impl StoreBucket {
 
 #[async_trait]
 impl Bucket for StoreBucket {
+    async fn ready(&self) -> Result<(), Error> {
+        self.shared.with(|_| Ok(()))
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
         limits::check_key(key)?;
         let place = self.place(key);

@@ -14,6 +14,7 @@ pub async fn a_closed_store_answers_nothing(subject: &impl Subject) {
     }
     let store = subject.open().await;
     let bucket = bucket(&store).await;
+    assert_eq!(bucket.ready().await, Ok(()));
     bucket.set("key", text("1")).await.unwrap();
     store.close().await.unwrap();
     store.close().await.unwrap();
@@ -21,6 +22,7 @@ pub async fn a_closed_store_answers_nothing(subject: &impl Subject) {
     refused(store.bucket("another").await);
     refused(store.buckets().await);
     refused(store.flush().await);
+    refused(bucket.ready().await);
     refused(bucket.get("key").await);
     refused(bucket.set("key", text("2")).await);
     refused(bucket.delete("key").await);
