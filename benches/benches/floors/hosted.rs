@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use whirlwind_component::{
-    Component, Engine, EngineConfig, Instance, Outbox, Outcome, PublishError, Reply, Settings, Turn,
+    Component, Effects, Engine, EngineConfig, Instance, Outbox, Outcome, PublishError, Reply,
+    Settings, Turn,
 };
 use whirlwind_event::{Event, EventBuilder, Topic};
 
@@ -37,10 +38,14 @@ impl Hosted {
             topic: topic.clone(),
             event: Arc::clone(event),
             outbox,
+            atomic: true,
         };
         match self.0.take().expect("it never traps").handle(turn).await {
-            Outcome::Done(instance, Reply::Ok(outbox)) => {
+            Outcome::Done(instance, Reply::Ok(Effects { outbox, staged })) => {
                 self.0 = Some(instance);
+                for bucket in staged.into_buckets() {
+                    bucket.apply().await.expect("memory takes all");
+                }
                 outbox
             }
             other => panic!("{other:?}"),

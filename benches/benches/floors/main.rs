@@ -24,7 +24,7 @@ use whirlwind_bus::{
 use whirlwind_component::{Isolation, Links, Settings};
 use whirlwind_event::TopicFilter;
 use whirlwind_provider_api::memory::MemoryKeyValue;
-use whirlwind_provider_api::{Bucket, KeyValue};
+use whirlwind_provider_api::{Bucket, KeyValue, Linked};
 use whirlwind_provider_sled::SledKeyValue;
 use whirlwind_tests::guest;
 
@@ -211,7 +211,8 @@ async fn increment(run: &Run, report: &mut Report, buckets: &Path) {
     for store in &stores {
         let bucket: Arc<dyn Bucket> = store.bucket("default").await.unwrap();
         let mut links = Links::default();
-        links.buckets.insert("default".to_owned(), bucket.clone());
+        let linked = Linked::new("default", bucket.clone());
+        links.buckets.insert("default".to_owned(), linked);
         let settings = Settings {
             links,
             ..Settings::default()

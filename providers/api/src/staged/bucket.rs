@@ -44,41 +44,39 @@ impl StagedBucket {
     /// # Errors
     /// That of the first batch the bucket refused. Those before it are applied, and none after it.
     pub async fn apply(&self) -> Result<(), Error> {
+        let bucket = &self.linked.bucket;
+        // Most turns write one key, for which a store does less than for a batch.
+        if self.writes.len() == 1
+            && let Some((key, value)) = self.writes.first_key_value()
+        {
+            return match value {
+                Some(value) => bucket.set(key, value.clone()).await,
+                None => bucket.delete(key).await,
+            };
+        }
         let mut batch = Vec::new();
         let mut bytes = 0;
+        let mut deleted = Vec::new();
         for (key, value) in &self.writes {
-            let Some(value) = value else { continue };
+            let Some(value) = value else {
+                deleted.push(key.clone());
+                continue;
+            };
             let more = key.len() + value.len();
             if batch.len() == MAX_BATCH_KEYS || bytes + more > MAX_BATCH_BYTES {
-                self.set(std::mem::take(&mut batch)).await?;
+                bucket.set_many(std::mem::take(&mut batch)).await?;
                 bytes = 0;
             }
             batch.push((key.clone(), value.clone()));
             bytes += more;
         }
-        self.set(batch).await?;
-
-        let deleted = self.writes.iter().filter(|(_, value)| value.is_none());
-        let deleted: Vec<_> = deleted.map(|(key, _)| key.clone()).collect();
+        if !batch.is_empty() {
+            bucket.set_many(batch).await?;
+        }
         for batch in deleted.chunks(MAX_BATCH_KEYS) {
-            match batch {
-                [key] => self.linked.bucket.delete(key).await?,
-                keys => self.linked.bucket.delete_many(keys).await?,
-            }
+            bucket.delete_many(batch).await?;
         }
         Ok(())
-    }
-
-    /// Most turns write one key, which a store sets with less than a batch takes.
-    async fn set(&self, mut batch: Vec<(String, Bytes)>) -> Result<(), Error> {
-        match batch.len() {
-            0 => Ok(()),
-            1 => match batch.pop() {
-                Some((key, value)) => self.linked.bucket.set(&key, value).await,
-                None => Ok(()),
-            },
-            _ => self.linked.bucket.set_many(batch).await,
-        }
     }
 }
 

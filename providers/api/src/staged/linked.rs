@@ -16,6 +16,15 @@ pub struct Linked {
 }
 
 impl Linked {
+    /// A bucket that commits nothing together with a turn: it is written to at the turn's end.
+    pub fn new(name: &str, bucket: Arc<dyn Bucket>) -> Self {
+        Self {
+            name: name.into(),
+            bucket,
+            validated: false,
+        }
+    }
+
     /// Whether both are the same bucket. Mostly both names are one.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.name, &other.name) || self.name == other.name

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use whirlwind_component::{Links, Settings};
-use whirlwind_provider_api::{Bucket, KeyValue, MemoryKeyValue};
+use whirlwind_provider_api::{Bucket, KeyValue, Linked, MemoryKeyValue};
 
 use crate::common::{Actor, event};
 
@@ -13,10 +13,11 @@ use crate::common::{Actor, event};
 async fn settings() -> (Settings, Arc<dyn Bucket>) {
     let store = MemoryKeyValue::new();
     let bucket = async |name: &str| store.bucket(name).await.unwrap();
+    let linked = async |name: &str| Linked::new(name, bucket(name).await);
     let links = Links {
         buckets: BTreeMap::from([
-            ("default".to_owned(), bucket("default").await),
-            ("cache".to_owned(), bucket("cache").await),
+            ("default".to_owned(), linked("default").await),
+            ("cache".to_owned(), linked("cache").await),
         ]),
         known: BTreeSet::from(["other".to_owned()]),
     };
@@ -216,7 +217,10 @@ async fn listings_of_many_pages_work_with_both_kinds_of_cursor() {
 async fn what_a_provider_refuses_is_an_error_not_a_trap() {
     let store = MemoryKeyValue::with_capacity(100);
     let links = Links {
-        buckets: BTreeMap::from([("default".to_owned(), store.bucket("b").await.unwrap())]),
+        buckets: BTreeMap::from([(
+            "default".to_owned(),
+            Linked::new("p/b", store.bucket("b").await.unwrap()),
+        )]),
         ..Links::default()
     };
     let settings = Settings {

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use whirlwind_component::{
-    Component, Engine, EngineConfig, Instance, LoadError, Outbox, Outcome, PublishError, Reply,
-    Settings, Source, Trap, Turn,
+    Component, Effects, Engine, EngineConfig, Instance, LoadError, Outbox, Outcome, PublishError,
+    Reply, Settings, Source, Trap, Turn,
 };
 use whirlwind_event::{Event, EventBuilder, Topic};
 
@@ -101,6 +101,7 @@ pub fn turn(event: Event, outbox: Box<dyn Outbox>) -> Turn {
         topic: Topic::parse("in").unwrap(),
         event: Arc::new(event),
         outbox,
+        atomic: true,
     }
 }
 
@@ -170,7 +171,10 @@ impl Actor {
             Outcome::Done(instance, reply) => {
                 self.instance = Some(instance);
                 match reply {
-                    Reply::Ok(outbox) => {
+                    Reply::Ok(Effects { outbox, staged }) => {
+                        for bucket in staged.into_buckets() {
+                            bucket.apply().await.unwrap();
+                        }
                         Record::commit(outbox);
                         End::Ok
                     }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use whirlwind_component::{
     Component, Engine, EngineConfig, Limits, Links, Outcome, Settings, StartError, TrapKind,
 };
-use whirlwind_provider_api::{Bucket, Error, KeyValue, Keys, MemoryKeyValue};
+use whirlwind_provider_api::{Bucket, Error, KeyValue, Keys, Linked, MemoryKeyValue};
 
 use crate::common::{
     Actor, EVENTS, End, MESSAGES, Sent, core_module, event, handle_message, idle, on_receive, turn,
@@ -142,7 +142,7 @@ async fn a_guest_that_waits_in_the_host_is_dropped_at_its_deadline() {
 fn with_bucket(bucket: Arc<dyn Bucket>) -> Settings {
     Settings {
         links: Links {
-            buckets: BTreeMap::from([("default".to_owned(), bucket)]),
+            buckets: BTreeMap::from([("default".to_owned(), Linked::new("p/b", bucket))]),
             ..Links::default()
         },
         ..Settings::default()
@@ -254,7 +254,7 @@ async fn linked(settings: Settings) -> Settings {
         links: Links {
             buckets: BTreeMap::from([(
                 "default".to_owned(),
-                MemoryKeyValue::new().bucket("b").await.unwrap(),
+                Linked::new("p/b", MemoryKeyValue::new().bucket("b").await.unwrap()),
             )]),
             ..Links::default()
         },

@@ -7,13 +7,16 @@ use crate::common::{
 };
 use whirlwind_component::{Handler, Links, PublishError, Settings, TrapKind};
 use whirlwind_event::{Event, EventBuilder, json};
-use whirlwind_provider_api::{KeyValue, MemoryKeyValue};
+use whirlwind_provider_api::{KeyValue, Linked, MemoryKeyValue};
 
 async fn linked() -> Settings {
     let store = MemoryKeyValue::new();
     Settings {
         links: Links {
-            buckets: BTreeMap::from([("default".to_owned(), store.bucket("b").await.unwrap())]),
+            buckets: BTreeMap::from([(
+                "default".to_owned(),
+                Linked::new("p/b", store.bucket("b").await.unwrap()),
+            )]),
             ..Links::default()
         },
         ..Settings::default()
