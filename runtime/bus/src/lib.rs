@@ -25,6 +25,7 @@
 mod bus;
 mod dead_letters;
 mod departure;
+mod durable;
 mod entrusted;
 mod envelope;
 mod inbox;
