@@ -13,6 +13,7 @@
 //! Turns only write. What falls out of the window is [swept](Seen::sweep) beside them, from the oldest number on.
 
 use std::collections::HashMap;
+use std::mem;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -54,6 +55,7 @@ pub struct SeenWindow {
 #[must_use = "what is not counted is swept late"]
 pub(crate) struct Fresh {
     subscriber: u32,
+    number: u64,
     time: u64,
     /// Whether this is one entry more, and not in place of one that was too old.
     added: bool,
@@ -104,6 +106,7 @@ impl SeenWindow {
         );
         Ok(Some(Fresh {
             subscriber,
+            number,
             time: now,
             added: before.is_none(),
         }))
@@ -127,6 +130,9 @@ pub(crate) struct Seen(Mutex<HashMap<u32, Held>>);
 struct Held {
     /// Below zero while entries are swept before it is known that they are durable.
     entries: i64,
+    /// No entry has a lower number; 0 where that is not known. A look begins here, and not at what was swept before, which
+    /// the store passes over one by one until the deletions are in its tree.
+    first: u64,
     /// No entry is older; 0 where that is not known.
     earliest: u64,
 }
@@ -180,6 +186,7 @@ impl Seen {
         let mut all = self.held();
         let held = all.entry(fresh.subscriber).or_insert_with(Held::nothing);
         held.entries += i64::from(fresh.added);
+        held.first = held.first.min(fresh.number);
         held.earliest = held.earliest.min(fresh.time);
     }
 
@@ -199,7 +206,7 @@ impl Seen {
     ) -> Result<Option<Sweep>, ReadError> {
         let now = nanos(now);
         let count = i64::try_from(window.count).unwrap_or(i64::MAX);
-        let excess = {
+        let (excess, first) = {
             let mut all = self.held();
             let Some(held) = all.get_mut(&subscriber) else {
                 return Ok(None);
@@ -209,15 +216,17 @@ impl Seen {
                 return Ok(None);
             }
             // So that what is remembered from here on is not missed.
+            let first = mem::replace(&mut held.first, u64::MAX);
             held.earliest = u64::MAX;
-            usize::try_from(excess).unwrap_or(usize::MAX)
+            (usize::try_from(excess).unwrap_or(usize::MAX), first)
         };
-        let found = find(store, subscriber, |place, time| {
+        let found = find(store, subscriber, first, |place, time| {
             place < excess || window.is_past(time, now)
         });
         let mut all = self.held();
         let held = all.entry(subscriber).or_insert_with(Held::nothing);
-        let found = found.inspect_err(|_| held.earliest = 0)?;
+        let found = found.inspect_err(|_| held.look_again())?;
+        held.first = held.first.min(found.first);
         held.earliest = held.earliest.min(found.earliest);
         held.entries -= found.evicted;
         if held.entries == 0 && held.earliest == u64::MAX {
@@ -237,7 +246,7 @@ impl Seen {
         let mut all = self.held();
         let held = all.entry(evicted.subscriber).or_default();
         held.entries += evicted.entries;
-        held.earliest = 0;
+        held.look_again();
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<u32, Held>> {
@@ -250,8 +259,14 @@ impl Held {
     fn nothing() -> Self {
         Self {
             entries: 0,
+            first: u64::MAX,
             earliest: u64::MAX,
         }
+    }
+
+    fn look_again(&mut self) {
+        self.first = 0;
+        self.earliest = 0;
     }
 }
 
@@ -259,33 +274,42 @@ impl Held {
 struct Found {
     batch: Batch,
     evicted: i64,
+    /// The lowest number of those that stay.
+    first: u64,
     /// The time of the earliest that stays; 0 where that is not known.
     earliest: u64,
 }
 
-/// Looks at the oldest entries, and deletes those that `is_out`, by their place from the oldest and their time.
+/// Looks at the oldest entries, none of which has a number below `first`, and deletes those that `is_out`, by their place from
+/// the oldest and their time.
 fn find(
     store: &Store,
     subscriber: u32,
+    first: u64,
     is_out: impl Fn(usize, u64) -> bool,
 ) -> Result<Found, ReadError> {
     let mut found = Found {
         batch: Batch::new(),
         evicted: 0,
+        first: u64::MAX,
         earliest: u64::MAX,
     };
-    let (from, to) = (by_age(subscriber, 0), by_age(subscriber, u64::MAX));
+    let (from, to) = (by_age(subscriber, first), by_age(subscriber, u64::MAX));
     let range = (Bound::Included(&*from), Bound::Included(&*to));
     let entries = store.scan(Space::Seen, range, SWEPT)?;
     let mut all = entries.len() < SWEPT;
+    let mut next = u64::MAX;
     for (place, (key, value)) in entries.into_iter().enumerate() {
+        let (_, number) = parse_by_age(&key)?;
         if found.batch.size() >= SWEPT_BYTES {
             all = false;
+            next = number;
             break;
         }
-        let (_, number) = parse_by_age(&key)?;
+        next = number.saturating_add(1);
         let (time, identity) = parse_aged(&value)?;
         if !is_out(place, time) {
+            found.first = found.first.min(number);
             found.earliest = found.earliest.min(time);
             continue;
         }
@@ -300,8 +324,11 @@ fn find(
         found.batch.delete(Space::Seen, key);
         found.evicted += 1;
     }
-    if !all && found.evicted > 0 {
-        found.earliest = 0;
+    if !all {
+        found.first = found.first.min(next);
+        if found.evicted > 0 {
+            found.earliest = 0;
+        }
     }
     Ok(found)
 }
