@@ -15,6 +15,8 @@ pub(crate) mod key;
 pub(crate) mod letters;
 mod queue;
 mod record;
+#[expect(dead_code, reason = "its callers come next")]
+pub(crate) mod seen;
 mod transaction;
 
 use std::collections::BTreeMap;

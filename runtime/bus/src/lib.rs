@@ -30,10 +30,14 @@ mod durable;
 mod entrusted;
 mod envelope;
 mod inbox;
+#[cfg_attr(not(test), expect(dead_code, reason = "the inbox does not use it yet"))]
+mod lanes;
 mod left;
 mod load;
 mod mailbox;
 mod notice;
+#[cfg_attr(not(test), expect(dead_code, reason = "the inbox does not use it yet"))]
+mod partition;
 mod redelivery;
 mod rules;
 mod settlement;
@@ -49,6 +53,7 @@ pub use envelope::Envelope;
 pub use inbox::{Inbox, Lease, LeftInHand, SlotTaken};
 pub use mailbox::{Capacity, Mailbox, MailboxFull, MailboxSpec, Overflow, Stats};
 pub use notice::{Audience, Notice};
+pub use partition::Partition;
 pub use redelivery::{RedeliverError, Redelivered};
 pub use rules::{DEFAULT_MAX_EVENT, TopicRule, TopicRules};
 pub use settlement::{Settled, Settlement, Verdict};
