@@ -352,6 +352,18 @@ impl App {
         durable.any(|rule| rule.filter.overlaps(filter))
     }
 
+    /// Whether every topic that a filter matches is durable, as far as single rules tell.
+    pub fn is_all_durable(&self, filter: &TopicFilter) -> bool {
+        let mut rules = self.topics.iter();
+        let durable = rules.position(|r| r.durable == Some(true) && r.filter.covers(filter));
+        // A more specific rule may say otherwise of some of them.
+        let before = durable.and_then(|place| self.topics.get(..place));
+        before.is_some_and(|before| {
+            let mut otherwise = before.iter().filter(|r| r.durable == Some(false));
+            !otherwise.any(|rule| rule.filter.overlaps(filter))
+        })
+    }
+
     /// Whether the app needs the node's store: for durable topics, or as a provider.
     pub fn needs_store(&self) -> bool {
         let mut providers = self.providers.values();

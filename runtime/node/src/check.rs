@@ -73,7 +73,7 @@ pub async fn check(app: &App, data_dir: Option<&Path>) -> Result<Check, StartErr
     let instances = app.actors.values().map(|actor| actor.instances as usize);
     let actors = app.actors.values().filter_map(|actor| {
         let component = components.get(&actor.name)?;
-        let guarantee = Guarantee::of(actor);
+        let guarantee = Guarantee::of(actor, app);
         Some(CheckedActor {
             name: actor.name.clone(),
             handler: component.handler().interface().to_owned(),

@@ -6,7 +6,7 @@ use whirlwind_provider_api::Acknowledge;
 use whirlwind_provider_mqtt::{InMapping, Qos};
 
 use crate::app::{self, App, Backend};
-use crate::manifest::Overflow;
+use crate::manifest::{Overflow, TurnMode};
 
 /// A promise, and why it is no more and no less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,12 +16,16 @@ pub enum Guarantee {
     /// While the process lives every event is handled, or kept as a dead letter; a failed attempt is repeated, so a handler may
     /// see an event again.
     AtLeastOnce,
+    /// Each event takes effect once, or is kept as a dead letter, whatever is killed: its end, the writes and the publishes of its turn
+    /// are one commit. A handler may see an event again, but only if nothing of the turn before took effect.
+    EffectivelyOnce,
 }
 
 impl Guarantee {
-    /// What `actor` gives.
-    pub fn of(actor: &app::Actor) -> Self {
+    /// What `actor` of `app` gives.
+    pub fn of(actor: &app::Actor, app: &App) -> Self {
         match actor.mailbox.overflow {
+            _ if less_than_once(actor, app).is_none() => Self::EffectivelyOnce,
             Overflow::DropOldest | Overflow::DropNewest => Self::AtMostOnce,
             Overflow::Reject | Overflow::DeadLetter => Self::AtLeastOnce,
         }
@@ -32,27 +36,63 @@ impl Guarantee {
         match self {
             Self::AtMostOnce => "at-most-once",
             Self::AtLeastOnce => "at-least-once",
+            Self::EffectivelyOnce => "effectively-once",
         }
     }
 
     /// Why, in a sentence, for `actor` of `app`.
     pub fn why(self, actor: &app::Actor, app: &App) -> String {
         let begins = match self {
+            Self::EffectivelyOnce => {
+                return "its topics are durable, and its writes and publishes are committed together with the end of each event".to_owned();
+            }
             Self::AtMostOnce => "its mailbox drops events when it is full; those are counted",
             Self::AtLeastOnce => "failed attempts are repeated, then kept as dead letters",
         };
-        let acknowledged = acknowledged(actor, app);
-        match (self, acknowledged.as_slice()) {
-            (_, []) => {
-                format!("{begins}, and events in mailboxes are lost when the process is killed")
+        let mut why = begins.to_owned();
+        match (self, acknowledged(actor, app).as_slice()) {
+            (_, []) => why += ", and events in mailboxes are lost when the process is killed",
+            (Self::AtMostOnce, _) => why += ", and acknowledged as if they were handled",
+            (_, providers) => {
+                why += &format!(
+                    "; what comes from {} is acknowledged there after it has come to its end, so a killed process loses none of it; other events in mailboxes are lost then",
+                    providers.join(" and ")
+                );
             }
-            (Self::AtMostOnce, _) => format!("{begins}, and acknowledged as if they were handled"),
-            (Self::AtLeastOnce, providers) => format!(
-                "{begins}; what comes from {} is acknowledged there after it has come to its end, so a killed process loses none of it; other events in mailboxes are lost then",
-                providers.join(" and ")
-            ),
         }
+        let hears_durable = actor.subscribe.iter().any(|f| app.may_be_durable(f));
+        if hears_durable && let Some(less) = less_than_once(actor, app) {
+            why += &format!(", but for those on durable topics; these are not effectively-once, since {less}");
+        }
+        why
     }
+}
+
+/// Why `actor` is not effectively-once, if it is not.
+fn less_than_once(actor: &app::Actor, app: &App) -> Option<String> {
+    if actor.subscribe.is_empty() {
+        return Some("it subscribes to nothing".to_owned());
+    }
+    if let Some(filter) = actor.subscribe.iter().find(|f| !app.is_all_durable(f)) {
+        return Some(format!("not all topics of `{filter}` are durable"));
+    }
+    if actor.turn == TurnMode::Immediate {
+        return Some("its writes take effect at once (`turn = \"immediate\"`)".to_owned());
+    }
+    let elsewhere = actor.keyvalue.values().find(|link| {
+        let provider = app.providers.get(&link.provider);
+        !provider.is_some_and(|provider| matches!(provider.kind, Backend::Store))
+    });
+    if let Some(link) = elsewhere {
+        return Some(format!(
+            "provider `{}` is not the node's store, and cannot commit with it",
+            link.provider
+        ));
+    }
+    let published = actor.publish.iter().find(|f| !app.is_all_durable(f));
+    published.map(|filter| {
+        format!("it may publish on `{filter}`, of which not all topics are durable")
+    })
 }
 
 /// The providers from which `actor` gets messages that are acknowledged after they have come to their end.
@@ -112,7 +152,7 @@ mod tests {
         let app = App::from_manifest(&manifest, folder, &Variables::none()).unwrap();
         let why = |name: &str| {
             let actor = &app.actors[name];
-            Guarantee::of(actor).why(actor, &app)
+            Guarantee::of(actor, &app).why(actor, &app)
         };
         let from = "what comes from broker is acknowledged there after";
         assert!(why("late").contains(from), "{}", why("late"));

@@ -272,7 +272,7 @@ impl Node {
         let providers = self.0.app.providers.keys();
         let providers = providers.filter_map(|name| provider_part(name, &self.0.providers));
         let actors = self.0.actors.values();
-        let actors = actors.map(|actor| actor_part(actor, state(actor.name())));
+        let actors = actors.map(|actor| actor_part(actor, &self.0.app, state(actor.name())));
         let doors = states
             .iter()
             .filter(|((kind, _), _)| *kind == TreeKind::Door)

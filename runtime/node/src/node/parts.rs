@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::Guarantee;
 use crate::actor::Actor;
+use crate::app::App;
 use crate::part::{Part, PartKind, PartState, TreeKind, TreeNode};
 use crate::provider::{MessagingProvider, Providers, ingress};
 use crate::timer::Timer;
@@ -100,7 +101,7 @@ fn inward(provider: &MessagingProvider, part: Part) -> Part {
     }
 }
 
-pub(super) fn actor_part(actor: &Actor, state: PartState) -> Part {
+pub(super) fn actor_part(actor: &Actor, app: &App, state: PartState) -> Part {
     let stats = actor.inbox.stats();
     let conflicts = actor.conflicts();
     Part {
@@ -112,7 +113,7 @@ pub(super) fn actor_part(actor: &Actor, state: PartState) -> Part {
         restarts: Some(actor.restarts()),
         dead: Some(stats.dead),
         dropped: Some(stats.dropped),
-        guarantee: Some(Guarantee::of(&actor.spec).to_string()),
+        guarantee: Some(Guarantee::of(&actor.spec, app).to_string()),
         detail: (conflicts > 0)
             .then(|| format!("{conflicts} turns ran again: others had changed what they had read")),
         ..blank(actor.name(), PartKind::Actor, state)
