@@ -62,7 +62,9 @@ impl Guarantee {
         }
         let hears_durable = actor.subscribe.iter().any(|f| app.may_be_durable(f));
         if hears_durable && let Some(less) = less_than_once(actor, app) {
-            why += &format!(", but for those on durable topics; these are not effectively-once, since {less}");
+            why += &format!(
+                ", but for those on durable topics; these are not effectively-once, since {less}"
+            );
         }
         why
     }
@@ -90,9 +92,8 @@ fn less_than_once(actor: &app::Actor, app: &App) -> Option<String> {
         ));
     }
     let published = actor.publish.iter().find(|f| !app.is_all_durable(f));
-    published.map(|filter| {
-        format!("it may publish on `{filter}`, of which not all topics are durable")
-    })
+    published
+        .map(|filter| format!("it may publish on `{filter}`, of which not all topics are durable"))
 }
 
 /// The providers from which `actor` gets messages that are acknowledged after they have come to their end.

@@ -5,6 +5,7 @@ mod capabilities;
 mod clock;
 mod cloudevents;
 mod dead;
+mod durable;
 mod harm;
 mod isolation;
 mod keyvalue;
