@@ -6,6 +6,8 @@
 //! - `commit`: [`Commit`], a batch on its way to the disk
 //! - `open`: opening, and what is done when that fails: [`Opened`], [`SetAside`], [`Saved`], [`OpenError`]
 //! - `error`: [`ReadError`], [`CommitError`]
+//! - `health`: [`check`], a look at a store that nobody has open: [`Health`], [`Contents`], [`JournalFile`], [`Damage`]
+//! - `export`: [`export`], all that can be read of one; `compact`: [`compact`], and [`Compacted`], [`CompactError`]
 //!
 //! Inside, from the top down:
 //!
@@ -14,7 +16,8 @@
 //! - `journal`: two files of frames; `frame`: what one sync adds to one
 //! - `tree`: redb, where entries lie that are older than the journal; `tree/storage`: its file;
 //!   `sealed`: the checksum of a value
-//! - `format`: the format's version; `salvage`: saving what can be saved of a damaged store
+//! - `format`: the format's version; `lock`: one process at a time
+//! - `look`: looking into a store without a change to it; `salvage`: saving what can be saved of a damaged one
 //! - `medium`: a directory, the only way to the disk, so that tests can cut it off
 //!
 //! # One commit's way
@@ -63,10 +66,15 @@
 mod batch;
 mod changes;
 mod commit;
+mod compact;
 mod error;
+mod export;
 mod format;
 mod frame;
+mod health;
 mod journal;
+mod lock;
+mod look;
 mod medium;
 mod open;
 mod pending;
@@ -82,8 +90,11 @@ mod tests;
 
 pub use batch::Batch;
 pub use commit::Commit;
+pub use compact::{CompactError, Compacted, compact};
 pub use error::{CommitError, ReadError};
+pub use export::export;
 pub use format::FORMAT;
+pub use health::{Contents, Damage, Health, JournalFile, check};
 pub use open::{OpenError, Opened, Saved, SetAside};
 pub use space::Space;
 pub use store::{Counts, Store, UNTREED_BYTES, WAITING_BYTES};

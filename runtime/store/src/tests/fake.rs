@@ -203,6 +203,13 @@ impl Medium for Fake {
         Ok(Arc::new(Open(self.clone(), name.to_owned())))
     }
 
+    fn existing(&self, name: &str) -> io::Result<Option<Arc<dyn Handle>>> {
+        if !self.0.0.lock().unwrap().files.contains_key(name) {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(Open(self.clone(), name.to_owned()))))
+    }
+
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         Ok(self.0.0.lock().unwrap().files.get(name).cloned())
     }

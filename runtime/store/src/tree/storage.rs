@@ -1,6 +1,6 @@
 //! The tree's file as redb wants one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,8 +30,8 @@ struct Inner {
     /// Whether changes are held: asked without the lock.
     holds: AtomicBool,
     held: Mutex<Held>,
-    /// A sync failed: what lies in the system's cache is not what lies on the disk.
-    unsynced: AtomicBool,
+    /// A sync failed: what lies in the system's cache is not what lies on the disk. Of all storages of the file.
+    unsynced: Arc<AtomicBool>,
     /// Bytes that were written since the last sync.
     written: AtomicUsize,
 }
@@ -42,7 +42,7 @@ struct Held {
     len: u64,
     pages: HashMap<u64, Vec<u8>>,
     /// In order, for the release.
-    changes: Vec<Change>,
+    changes: VecDeque<Change>,
 }
 
 #[derive(Debug)]
@@ -54,7 +54,7 @@ enum Change {
 
 impl Storage {
     /// Holds what is changed.
-    pub(super) fn new(file: Arc<dyn Handle>) -> io::Result<Self> {
+    pub(super) fn new(file: Arc<dyn Handle>, unsynced: Arc<AtomicBool>) -> io::Result<Self> {
         let held = Held {
             len: file.len()?,
             ..Held::default()
@@ -63,31 +63,28 @@ impl Storage {
             file,
             holds: AtomicBool::new(true),
             held: Mutex::new(held),
-            unsynced: AtomicBool::new(false),
+            unsynced,
             written: AtomicUsize::new(0),
         })))
     }
 
-    /// Makes the changes that were held, and from now on each as it comes.
+    /// Makes the changes that were held, and from now on each as it comes. After a failure they are held on, and
+    /// it can be tried again.
     pub(super) fn release(&self) -> io::Result<()> {
         let Some(mut held) = self.held() else {
             return Ok(());
         };
-        for change in held.changes.drain(..) {
+        while let Some(change) = held.changes.front() {
             match change {
-                Change::Write(at, bytes) => self.0.file.write(at, &bytes)?,
-                Change::SetLen(len) => self.0.file.set_len(len)?,
+                Change::Write(at, bytes) => self.0.file.write(*at, bytes)?,
+                Change::SetLen(len) => self.0.file.set_len(*len)?,
                 Change::Sync => self.sync()?,
             }
+            held.changes.pop_front();
         }
         held.pages = HashMap::new();
         self.0.holds.store(false, Ordering::Release);
         Ok(())
-    }
-
-    /// Whether a sync failed.
-    pub(super) fn is_unsynced(&self) -> bool {
-        self.0.unsynced.load(Ordering::Relaxed)
     }
 
     /// `None` where nothing is held.
@@ -167,7 +164,7 @@ impl Held {
                 bytes.copy_from_slice(data);
             }
         });
-        self.changes.push(Change::Write(at, data.to_owned()));
+        self.changes.push_back(Change::Write(at, data.to_owned()));
         Ok(())
     }
 
@@ -181,7 +178,7 @@ impl Held {
         {
             bytes.fill(0);
         }
-        self.changes.push(Change::SetLen(len));
+        self.changes.push_back(Change::SetLen(len));
     }
 }
 
@@ -213,7 +210,7 @@ impl StorageBackend for Storage {
     fn sync_data(&self) -> io::Result<()> {
         match self.held() {
             Some(mut held) => {
-                held.changes.push(Change::Sync);
+                held.changes.push_back(Change::Sync);
                 Ok(())
             }
             None => self.sync(),
