@@ -39,7 +39,9 @@
 //! began, and synced. Then it, and every commit that came after it, is [`CommitError::Undone`], for good,
 //! and the store goes on: so a full disk refuses commits until there is space. Where that fails too, or
 //! a sync of the tree does, the store is [down](CommitError::Down): what the disk has is only known at the
-//! next opening. Where only the tree cannot take what the journal holds, that is tried again until it can.
+//! next opening. Where only the tree cannot take what the journal holds, that is tried again until it can:
+//! what redb wrote for it is held in memory meanwhile, and read from there. Once [`UNTREED_BYTES`] wait, commits
+//! are refused. A panic in one of its threads brings the store down, too: nobody waits for ever.
 //!
 //! # Damage
 //!

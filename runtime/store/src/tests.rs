@@ -2,6 +2,8 @@
 
 mod damage;
 mod fake;
+mod fault;
+mod full_disk;
 mod model;
 mod power_cut;
 mod workload;

@@ -208,6 +208,14 @@ impl Tree {
         }
     }
 
+    /// Whether the disk lacks what redb wrote. As long as it does nothing is durable, and the next
+    /// [release](Tree::release) may make it so.
+    pub(crate) fn is_held(&self) -> bool {
+        self.open
+            .as_ref()
+            .is_some_and(|open| open.storage.is_held())
+    }
+
     /// Whether a sync failed. Then only a restart of the machine tells what is on the disk.
     pub(crate) fn is_unsynced(&self) -> bool {
         self.unsynced.load(Ordering::Relaxed)
@@ -254,7 +262,8 @@ impl Tree {
             transaction.open_table(META)?.insert(SEED, seed)?;
             transaction.commit()?;
             Ok(())
-        })
+        })?;
+        self.release()
     }
 
     /// What is in it now.
@@ -298,7 +307,12 @@ impl Tree {
             transaction.open_table(META)?.insert(GROUP, group)?;
             transaction.commit()?;
             Ok(())
-        })
+        })?;
+        self.release()?;
+        if self.is_unsynced() {
+            return Err(TreeError::Failed("a sync of the tree failed".to_owned()));
+        }
+        Ok(())
     }
 
     /// Gives space back where most of the file is free. No view may be alive.
@@ -335,7 +349,8 @@ impl Tree {
             // It does a part of the work at each call.
             while db.compact()? {}
             Ok(())
-        })
+        })?;
+        self.release()
     }
 }
 

@@ -21,6 +21,9 @@ const PAGE: u64 = 4096;
 ///
 /// While redb looks whether the file is sound it may already change it. So changes are held in memory until
 /// [`Storage::release`]: a damaged file stays as it was found.
+///
+/// From a change that the disk does not take, for want of space, they are held again. For after an error redb
+/// neither reads nor writes any more; this way it only takes longer.
 #[derive(Clone, Debug)]
 pub(super) struct Storage(Arc<Inner>);
 
@@ -85,6 +88,19 @@ impl Storage {
         held.pages = HashMap::new();
         self.0.holds.store(false, Ordering::Release);
         Ok(())
+    }
+
+    /// Whether changes are held.
+    pub(super) fn is_held(&self) -> bool {
+        self.0.holds.load(Ordering::Acquire)
+    }
+
+    /// Holds changes from now on, as after an error. There is one who makes any.
+    fn hold(&self) -> io::Result<MutexGuard<'_, Held>> {
+        let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.len = self.0.file.len()?;
+        self.0.holds.store(true, Ordering::Release);
+        Ok(held)
     }
 
     /// `None` where nothing is held.
@@ -203,7 +219,12 @@ impl StorageBackend for Storage {
                 held.set_len(len);
                 Ok(())
             }
-            None => self.0.file.set_len(len),
+            None => {
+                if self.0.file.set_len(len).is_err() {
+                    self.hold()?.set_len(len);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -221,7 +242,9 @@ impl StorageBackend for Storage {
         if let Some(mut held) = self.held() {
             return held.write(&*self.0.file, at, data);
         }
-        self.0.file.write(at, data)?;
+        if self.0.file.write(at, data).is_err() {
+            return self.hold()?.write(&*self.0.file, at, data);
+        }
         let written = self.0.written.fetch_add(data.len(), Ordering::Relaxed) + data.len();
         if written >= SYNC_EVERY {
             self.sync()?;
