@@ -5,7 +5,6 @@ use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use redb::{
@@ -19,7 +18,7 @@ use crate::{ReadError, Space};
 
 mod storage;
 
-use storage::Storage;
+use storage::{Disk, Storage};
 
 /// The name of its file.
 pub(crate) const FILE: &str = "tree";
@@ -109,8 +108,7 @@ fn caught<T>(work: impl FnOnce() -> Result<T, TreeError>) -> Result<T, TreeError
 pub(crate) struct Tree {
     medium: Arc<dyn Medium>,
     open: Option<Open>,
-    /// A sync of its file failed, however often it was opened since.
-    unsynced: Arc<AtomicBool>,
+    disk: Arc<Disk>,
 }
 
 /// `None` of a [`Tree`] that could not be opened again after a failure.
@@ -132,7 +130,7 @@ impl Tree {
         let mut this = Self {
             medium,
             open: None,
-            unsynced: Arc::default(),
+            disk: Arc::default(),
         };
         this.reopen()?;
         Ok(this)
@@ -141,25 +139,21 @@ impl Tree {
     /// Opens a tree that is there, only to read it, and reads it whole once. Nothing is changed: what redb mends
     /// after an abrupt stop stays in memory.
     pub(crate) fn look(medium: Arc<dyn Medium>) -> Result<Self, TreeError> {
-        let unsynced = Arc::default();
-        let storage = existing(&*medium, &unsynced)?;
+        let disk = Arc::default();
+        let storage = existing(&*medium, &disk)?;
         let db = sound(&storage)?;
         let open = Some(Open {
             db: Db::Sound(db),
             storage,
         });
-        Ok(Self {
-            medium,
-            open,
-            unsynced,
-        })
+        Ok(Self { medium, open, disk })
     }
 
     /// Opens a tree that may be damaged, without the check, to read what can be read of it. Nothing is
     /// changed.
     pub(crate) fn open_damaged(medium: Arc<dyn Medium>) -> Result<Self, TreeError> {
-        let unsynced = Arc::default();
-        let storage = existing(&*medium, &unsynced)?;
+        let disk = Arc::default();
+        let storage = existing(&*medium, &disk)?;
         let of_redb = storage.clone();
         let db = caught(|| {
             // In this mode redb reads without a look at what pages are free, which it may not know.
@@ -171,11 +165,7 @@ impl Tree {
             db: Db::Damaged(db),
             storage,
         });
-        Ok(Self {
-            medium,
-            open,
-            unsynced,
-        })
+        Ok(Self { medium, open, disk })
     }
 
     /// Opens what lies on the disk, which stays as it was found until the [release](Tree::release).
@@ -189,7 +179,7 @@ impl Tree {
         let storage = self
             .medium
             .open(FILE)
-            .and_then(|file| Storage::new(file, self.unsynced.clone()))
+            .and_then(|file| Storage::new(file, self.disk.clone()))
             .map_err(failed)?;
         let db = sound(&storage)?;
         self.open = Some(Open {
@@ -216,9 +206,14 @@ impl Tree {
             .is_some_and(|open| open.storage.is_held())
     }
 
-    /// Whether a sync failed. Then only a restart of the machine tells what is on the disk.
+    /// From now on others wait for the disk while it writes: it lets them.
+    pub(crate) fn share_disk(&self) {
+        self.disk.share();
+    }
+
+    /// Whether a sync failed, however often it was opened since. Then only a restart of the machine tells what is on the disk.
     pub(crate) fn is_unsynced(&self) -> bool {
-        self.unsynced.load(Ordering::Relaxed)
+        self.disk.is_unsynced()
     }
 
     fn begin_read(&self) -> Result<ReadTransaction, TreeError> {
@@ -383,12 +378,12 @@ fn failed(error: io::Error) -> TreeError {
     TreeError::Failed(error.to_string())
 }
 
-fn existing(medium: &dyn Medium, unsynced: &Arc<AtomicBool>) -> Result<Storage, TreeError> {
+fn existing(medium: &dyn Medium, disk: &Arc<Disk>) -> Result<Storage, TreeError> {
     medium
         .existing(FILE)
         .and_then(|file| {
             let file = file.ok_or(io::ErrorKind::NotFound)?;
-            Storage::new(file, unsynced.clone())
+            Storage::new(file, disk.clone())
         })
         .map_err(failed)
 }

@@ -302,6 +302,7 @@ fn complete(commits: Vec<Queued>, how: &Result<(), CommitError>) {
 
 /// The settler: moves jobs into the tree until the writer ends.
 fn settle(shared: &Shared, mut tree: Tree, jobs: &Receiver<Job>, settled: &SyncSender<()>) {
+    tree.share_disk();
     while let Ok(job) = jobs.recv() {
         while !settle_one(shared, &tree, &job) {
             // Where the disk only lacks what redb wrote, readers do not.

@@ -10,9 +10,9 @@ use redb::{BackendError, StorageBackend};
 
 use crate::medium::Handle;
 
-/// Bytes after which the file is synced while it is written, more often than redb wants: the sync of a
-/// commit in the journal, on the same disk, waits for at most that much of it.
-const SYNC_EVERY: usize = 1024 * 1024;
+/// Bytes after which the file is synced while it is written and the disk is shared, more often than redb wants:
+/// the sync of a commit in the journal waits for at most that much of it.
+const SYNC_EVERY: usize = 128 * 1024;
 
 /// Bytes that are held together.
 const PAGE: u64 = 4096;
@@ -33,10 +33,28 @@ struct Inner {
     /// Whether changes are held: asked without the lock.
     holds: AtomicBool,
     held: Mutex<Held>,
-    /// A sync failed: what lies in the system's cache is not what lies on the disk. Of all storages of the file.
-    unsynced: Arc<AtomicBool>,
+    disk: Arc<Disk>,
     /// Bytes that were written since the last sync.
     written: AtomicUsize,
+}
+
+/// What is known of the disk, by all storages of a file, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Disk {
+    /// A sync failed: what lies in the system's cache is not what lies on the disk.
+    unsynced: AtomicBool,
+    /// Commits wait for the same disk.
+    shared: AtomicBool,
+}
+
+impl Disk {
+    pub(super) fn is_unsynced(&self) -> bool {
+        self.unsynced.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn share(&self) {
+        self.shared.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What was changed and is not in the file.
@@ -57,7 +75,7 @@ enum Change {
 
 impl Storage {
     /// Holds what is changed.
-    pub(super) fn new(file: Arc<dyn Handle>, unsynced: Arc<AtomicBool>) -> io::Result<Self> {
+    pub(super) fn new(file: Arc<dyn Handle>, disk: Arc<Disk>) -> io::Result<Self> {
         let held = Held {
             len: file.len()?,
             ..Held::default()
@@ -66,7 +84,7 @@ impl Storage {
             file,
             holds: AtomicBool::new(true),
             held: Mutex::new(held),
-            unsynced,
+            disk,
             written: AtomicUsize::new(0),
         })))
     }
@@ -118,7 +136,7 @@ impl Storage {
         self.0
             .file
             .sync()
-            .inspect_err(|_| self.0.unsynced.store(true, Ordering::Relaxed))
+            .inspect_err(|_| self.0.disk.unsynced.store(true, Ordering::Relaxed))
     }
 }
 
@@ -246,7 +264,7 @@ impl StorageBackend for Storage {
             return self.hold()?.write(&*self.0.file, at, data);
         }
         let written = self.0.written.fetch_add(data.len(), Ordering::Relaxed) + data.len();
-        if written >= SYNC_EVERY {
+        if written >= SYNC_EVERY && self.0.disk.shared.load(Ordering::Relaxed) {
             self.sync()?;
         }
         Ok(())
