@@ -50,7 +50,7 @@
 //! whole ones after it is damage; at the very end it is what a power cut leaves, and [`Opened::torn`] says
 //! that the end is missing. What is damaged is renamed to `<dir>.damaged-<unix seconds>`, as it was
 //! found; a fresh store has every entry and group of it that is as it was written, and
-//! [`Opened::set_aside`] says so.
+//! [`Opened::set_aside`] says so. Until that one is whole the damaged one stays in its place.
 //!
 //! A file of the journal that was cut behind its first 16 MiB is not told from a torn end.
 //!

@@ -12,11 +12,15 @@ use crate::format::{self, FORMAT, Format};
 use crate::frame;
 use crate::journal::{self, Journal, Replay};
 use crate::lock::{beside, lock};
-use crate::medium::{Directory, Medium, sync_directory};
+use crate::medium::{Directory, Medium, found, sync_directory};
 use crate::salvage::salvage;
 use crate::store::Shared;
 use crate::tree::{self, Tree, TreeError};
 use crate::writer::{Threads, Unsettled};
+
+/// What stands behind the name of a store for what is being saved of it, and for that once it is whole.
+const SAVING: &str = ".saving";
+const SAVED: &str = ".saved";
 
 /// A store that is open.
 #[derive(Debug)]
@@ -171,46 +175,77 @@ impl Store {
             source,
         };
         let lock = lock(dir)?;
+        finish_setting_aside(dir).map_err(io)?;
         fs::create_dir_all(dir).map_err(io)?;
         let medium: Arc<dyn Medium> = Arc::new(Directory(dir.to_owned()));
-        let failure = match attempt(&medium) {
-            Ok(parts) => {
-                let torn = parts.replay.torn;
-                let store = start(dir, parts, Box::new(lock)).map_err(io)?;
-                return Ok(Opened {
-                    store,
-                    set_aside: None,
-                    torn,
-                });
+        let (parts, set_aside) = match attempt(&medium) {
+            Ok(parts) => (parts, None),
+            Err(Failure::Damaged(reason)) => {
+                let set_aside = set_aside(dir, reason)?;
+                tracing::error!("{set_aside}");
+                let parts = attempt(&medium).map_err(|failure| failure.at(dir))?;
+                (parts, Some(set_aside))
             }
-            Err(failure) => failure,
+            Err(failure) => return Err(failure.at(dir)),
         };
-        let reason = match failure {
-            Failure::Damaged(reason) => reason,
-            failure => return Err(failure.at(dir)),
-        };
-        let to = rename_aside(dir).map_err(|source| OpenError::Stuck {
-            path: path(),
-            reason: reason.clone(),
-            source,
-        })?;
-        fs::create_dir_all(dir).map_err(io)?;
-        let parts = attempt(&medium).map_err(|failure| failure.at(dir))?;
-        let damaged: Arc<dyn Medium> = Arc::new(Directory(to.clone()));
-        let saved = salvage(&damaged, &parts.tree).map_err(|failure| failure.at(dir))?;
-        let set_aside = SetAside {
-            from: path(),
-            to,
-            reason,
-            saved,
-        };
-        tracing::error!("{set_aside}");
+        let torn = parts.replay.torn;
         Ok(Opened {
             store: start(dir, parts, Box::new(lock)).map_err(io)?,
-            set_aside: Some(set_aside),
-            torn: false,
+            set_aside,
+            torn,
         })
     }
+}
+
+/// Puts a store with what can be saved of a damaged one in its place. Until that is made whole and durable
+/// beside it the damaged one stays where it is, so that a stop at any moment loses nothing.
+fn set_aside(dir: &Path, reason: String) -> Result<SetAside, OpenError> {
+    let path = || dir.to_owned();
+    let io = |source| OpenError::Io {
+        path: path(),
+        source,
+    };
+    let saving = beside(dir, SAVING).map_err(io)?;
+    let whole = beside(dir, SAVED).map_err(io)?;
+    for left in [&saving, &whole] {
+        found(fs::remove_dir_all(left)).map_err(io)?;
+    }
+    let saved = save(dir, &saving).map_err(|failure| {
+        // Where there is no space, so that there is some again.
+        let _ = fs::remove_dir_all(&saving);
+        failure.at(dir)
+    })?;
+    rename(&saving, &whole).map_err(io)?;
+    let to = rename_aside(dir).map_err(|source| OpenError::Stuck {
+        path: path(),
+        reason: reason.clone(),
+        source,
+    })?;
+    rename(&whole, dir).map_err(io)?;
+    Ok(SetAside {
+        from: path(),
+        to,
+        reason,
+        saved,
+    })
+}
+
+/// Makes a store in `into` with what can be saved of a damaged one.
+fn save(damaged: &Path, into: &Path) -> Result<Saved, Failure> {
+    fs::create_dir(into)?;
+    let into: Arc<dyn Medium> = Arc::new(Directory(into.to_owned()));
+    let damaged: Arc<dyn Medium> = Arc::new(Directory(damaged.to_owned()));
+    salvage(&damaged, &attempt(&into)?.tree)
+}
+
+/// A process was stopped after it set a damaged store aside, before the whole one was in its place.
+fn finish_setting_aside(dir: &Path) -> io::Result<()> {
+    let whole = beside(dir, SAVED)?;
+    if found(dir.symlink_metadata())?.is_none() && found(whole.symlink_metadata())?.is_some() {
+        rename(&whole, dir)?;
+        tracing::error!(dir = %dir.display(), "a damaged store was set aside before; what was saved of it is in its place");
+    }
+    Ok(())
 }
 
 /// Opens what a medium holds, or says what is wrong.
@@ -323,9 +358,15 @@ fn rename_aside(dir: &Path) -> io::Result<PathBuf> {
         counter += 1;
         to = beside(dir, &format!(".damaged-{seconds}-{counter}"))?;
     }
-    fs::rename(dir, &to)?;
-    if let Some(parent) = to.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        sync_directory(parent)?;
-    }
+    rename(dir, &to)?;
     Ok(to)
+}
+
+/// Renames a directory, durably, to a name beside it.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    match to.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => sync_directory(parent),
+        None => sync_directory(Path::new(".")),
+    }
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::workload::contents;
-use crate::{Batch, Commit, CommitError, Space, Store, check};
+use crate::{Batch, Commit, CommitError, OpenError, Space, Store, check};
 
 const BYTES: usize = 2 * 1024 * 1024;
 
@@ -188,4 +188,27 @@ fn where_there_is_no_space_for_a_store_none_is_made_and_it_is_said() {
     let store = opened(&disk.store());
     store.commit(put(0)).unwrap().wait().unwrap();
     is_there(&store, 1);
+}
+
+#[test]
+fn where_there_is_no_space_to_save_a_damaged_store_it_stays_where_it_is() {
+    let Some(disk) = Disk::new() else {
+        return;
+    };
+    let store = opened(&disk.store());
+    for key in 0..500 {
+        until_taken(&store, key);
+    }
+    store.close();
+    fs::remove_file(disk.store().join("format")).unwrap();
+    disk.fill();
+    let error = Store::open(disk.store()).unwrap_err();
+    assert!(matches!(error, OpenError::Io { .. }), "{error}");
+    assert!(error.to_string().contains("space"), "{error}");
+    let names = fs::read_dir(&disk.at).unwrap().count();
+    assert_eq!(names, 3, "the store, its lock and the ballast");
+    fs::remove_file(disk.ballast()).unwrap();
+    let opened = Store::open(disk.store()).unwrap();
+    assert!(opened.set_aside.is_some());
+    is_there(&opened.store, 500);
 }
