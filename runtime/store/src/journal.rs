@@ -1,7 +1,7 @@
 //! The journal: two files of frames, written in turn.
 //!
 //! While one is written, what the other holds goes into the tree; then the two change places. A file is
-//! not shortened for that: the frames of its last turn are written over from the front, and their group
+//! not shortened for that, unless it had to grow: the frames of its last turn are written over from the front, and their group
 //! numbers tell them apart. So a file is never shorter than [`BYTES`], unless somebody cut it.
 
 use std::io;
@@ -134,10 +134,14 @@ impl Journal {
         self.at
     }
 
-    /// Goes on at the front of the other file, whose groups the tree must have.
-    pub(crate) fn turn(&mut self) {
+    /// Goes on at the front of the other file, of which the tree must have all: its groups are before `group`. What
+    /// it is too long, because the tree did not keep up once, is given back.
+    pub(crate) fn turn(&mut self, group: u64) {
         self.current = 1 - self.current;
         self.at = 0;
+        if let Err(error) = shorten(self.file(), self.seed, group) {
+            tracing::warn!(%error, "a file of the store's journal stays too long");
+        }
     }
 
     /// Empties both files, of which the tree has everything up to `group`, and gives back what they are too long.
@@ -152,11 +156,7 @@ impl Journal {
         for file in in_order {
             file.write(0, &frame::end(self.seed, group))?;
             file.sync()?;
-            // Never shorter, or it would be taken for cut.
-            if file.len()? > BYTES {
-                file.set_len(BYTES)?;
-                file.sync()?;
-            }
+            shorten(&**file, self.seed, group)?;
         }
         self.current = 0;
         self.at = 0;
@@ -194,6 +194,18 @@ impl Journal {
         }
         Ok(())
     }
+}
+
+/// Makes a file whose frames nobody needs no longer than it must be.
+fn shorten(file: &dyn Handle, seed: u64, group: u64) -> io::Result<()> {
+    // Never shorter, or it would be taken for cut.
+    if file.len()? <= BYTES {
+        return Ok(());
+    }
+    // First, or the frame that is cut would be taken for torn.
+    file.write(0, &frame::end(seed, group))?;
+    file.sync()?;
+    file.set_len(BYTES)
 }
 
 /// Reads what comes after the tree's last group, if that is known, and what is in each file. Nothing is changed.

@@ -216,7 +216,7 @@ impl Writer {
             }
         }
         if turn {
-            self.journal.turn();
+            self.journal.turn(self.unsettled.group);
         }
     }
 

@@ -79,12 +79,20 @@ fn put(key: u32) -> Batch {
     batch
 }
 
+/// As whoever commits does: the journal grows no further than what may wait for the tree.
+fn commit(store: &Store, key: u32) -> Result<(), CommitError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(store.room());
+    store.commit(put(key)).and_then(Commit::wait)
+}
+
 /// Commits from a key on until one is refused; answers its key.
 fn until_refused(store: &Store, from: u32) -> (u32, CommitError) {
     for key in from.. {
-        match store.commit(put(key)).map(Commit::wait) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) | Err(error) => return (key, error),
+        if let Err(error) = commit(store, key) {
+            return (key, error);
         }
     }
     panic!("a disk without end");
@@ -92,13 +100,8 @@ fn until_refused(store: &Store, from: u32) -> (u32, CommitError) {
 
 /// Commits one that may have to wait until there is space again.
 fn until_taken(store: &Store, key: u32) {
-    loop {
-        match store.commit(put(key)).map(Commit::wait) {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) | Err(error) => {
-                assert!(matches!(error, CommitError::Undone { .. }), "{error}");
-            }
-        }
+    while let Err(error) = commit(store, key) {
+        assert!(matches!(error, CommitError::Undone { .. }), "{error}");
         std::thread::yield_now();
     }
 }
@@ -140,11 +143,9 @@ fn a_full_disk_refuses_with_a_reason_and_loses_nothing_also_opened_again() {
         disk.fill();
         // Read all the while, and what the journal has a place for may still be taken.
         for _ in 0..20 {
-            match store.commit(put(keys)).map(Commit::wait) {
-                Ok(Ok(())) => keys += 1,
-                Ok(Err(error)) | Err(error) => {
-                    assert!(matches!(error, CommitError::Undone { .. }), "{error}");
-                }
+            match commit(&store, keys) {
+                Ok(()) => keys += 1,
+                Err(error) => assert!(matches!(error, CommitError::Undone { .. }), "{error}"),
             }
             is_there(&store, keys);
         }
