@@ -1,10 +1,11 @@
 //! Measures the store, beside the raw floor of the same run: the table of docs/adr/0009.
 //!
 //! ```text
-//! cargo run --release -p whirlwind-store --example measure -- [DIRECTORY]
+//! cargo run --release -p whirlwind-store --example measure -- [DIRECTORY [WAITING...]]
 //! ```
 //!
-//! The directory, `target/measure` when none is given, tells which disk is measured; it is removed afterwards.
+//! The directory, `target/measure` when none is given, tells which disk is measured; it is removed afterwards. Where
+//! it is said how many turns are to wait, only these rates are measured.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -44,6 +45,17 @@ fn main() {
         .map_or_else(|| PathBuf::from("target/measure"), PathBuf::from);
     fs::create_dir_all(&dir).unwrap();
     floor(&dir);
+    let waiting: Vec<u64> = std::env::args()
+        .skip(2)
+        .map(|waiting| waiting.parse().unwrap())
+        .collect();
+    if !waiting.is_empty() {
+        for waiting in waiting {
+            rate(&dir.join("rate"), waiting);
+        }
+        fs::remove_dir_all(dir).unwrap();
+        return;
+    }
     for waiting in [1, 16, 64, 256, 1024] {
         redb_itself(&dir, waiting);
         rate(&dir.join("rate"), waiting);

@@ -35,7 +35,8 @@ pub enum CommitError {
     /// run the turn again on fresh reads.
     #[error("what the batch read was changed by another")]
     Conflict,
-    /// The batch, or an earlier one that it may have read from, could not be made durable. Nothing of
+    /// The batch, or an earlier one that it may have read from, could not be made durable, or would wait for
+    /// a tree that fails. Nothing of
     /// it is there, and nothing of it will be, whatever happens; the store goes on.
     #[error("the batch was undone: {reason}")]
     Undone {

@@ -16,11 +16,15 @@ pub const FORMAT: u32 = 1;
 /// Words before the rest of the line.
 const NAME: &str = "whirlwind-store";
 
+/// What is said of a store whose file says nothing.
+pub(crate) const LOST: &str = "has lost its format file, or was never finished";
+pub(crate) const DAMAGED: &str = "has a damaged format file";
+
 /// What the file says.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// Ours, with its seed.
-    Known(u64),
+    /// One that we read: its version and its seed.
+    Known(u32, u64),
     /// Of a later version.
     Newer(u32),
     /// Not what any version wrote.
@@ -53,7 +57,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Format {
             return Some(Format::Newer(version));
         }
         let seed = u64::from_str_radix(words.next()?, 16).ok()?;
-        Some(Format::Known(seed))
+        Some(Format::Known(version, seed))
     };
     parsed().unwrap_or(Format::Damaged)
 }
@@ -65,7 +69,7 @@ mod tests {
     #[test]
     fn any_change_to_the_line_is_damage_and_a_later_version_is_said() {
         let ours = write(7);
-        assert_eq!(parse(ours.as_bytes()), Format::Known(7));
+        assert_eq!(parse(ours.as_bytes()), Format::Known(FORMAT, 7));
         assert_eq!(parse(line(2, 7).as_bytes()), Format::Newer(2));
         for at in 0..ours.len() {
             for bit in 0..8 {

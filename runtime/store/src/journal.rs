@@ -1,7 +1,7 @@
 //! The journal: two files of frames, written in turn.
 //!
 //! While one is written, what the other holds goes into the tree; then the two change places. A file is
-//! not shortened for that: the frames of its last turn are written over from the front, and their group
+//! not shortened for that, unless it had to grow: the frames of its last turn are written over from the front, and their group
 //! numbers tell them apart. So a file is never shorter than [`BYTES`], unless somebody cut it.
 
 use std::io;
@@ -10,7 +10,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::frame::{self, Found, Write};
+use crate::health::{Damage, JournalFile};
 use crate::medium::{Handle, Medium};
+use crate::open::Failure;
 
 /// The names of its files.
 pub(crate) const FILES: [&str; 2] = ["journal-0", "journal-1"];
@@ -41,7 +43,7 @@ pub(crate) struct Replay {
     /// Groups in order, each with the number after the one before.
     pub(crate) groups: Vec<(u64, Vec<Write>)>,
     /// What is wrong, if anything is. Then the groups are what can be read, with gaps.
-    pub(crate) damage: Option<String>,
+    pub(crate) damage: Vec<Damage>,
     /// The last write was never finished, or was damaged since.
     pub(crate) torn: bool,
 }
@@ -61,7 +63,9 @@ struct Read {
     groups: Vec<(u64, Vec<Write>)>,
     end: u64,
     torn: bool,
-    damage: Option<&'static str>,
+    /// Bytes of the file, which may be lost.
+    bytes: Option<u64>,
+    damage: Vec<Damage>,
 }
 
 impl Read {
@@ -84,44 +88,27 @@ impl Journal {
         Ok(())
     }
 
-    /// Reads what comes after the tree's last group, and makes the journal go on there.
+    /// Reads what comes after the tree's last group, and makes the journal go on there. A damaged one stays as
+    /// it was found.
     pub(crate) fn open(
         medium: &dyn Medium,
         seed: u64,
         tree_group: u64,
-    ) -> io::Result<(Self, Replay)> {
-        let [first, second] = FILES;
-        let first = read(medium.read(first)?, seed, tree_group);
-        let second = read(medium.read(second)?, seed, tree_group);
+    ) -> Result<(Self, Replay), Failure> {
+        let reads = both(medium, seed, tree_group)?;
+        let [first, second] = &reads;
         let current = usize::from(second.last() > first.last());
         let at = if current == 0 { first.end } else { second.end };
+        let ends = [(first.torn, first.end), (second.torn, second.end)];
+        let replay = replay(reads, Some(tree_group));
+        if let Some(damage) = replay.damage.first() {
+            return Err(Failure::Damaged(damage.to_string()));
+        }
         let files = [medium.open(FILES[0])?, medium.open(FILES[1])?];
-        let mut replay = Replay::default();
-        let mut torn = Vec::new();
-        for ((name, file), read) in FILES.into_iter().zip(&files).zip([first, second]) {
-            if let Some(damage) = read.damage {
-                replay.damage = Some(format!("{damage} `{name}`"));
-            }
-            if read.torn {
-                torn.push((file, read.end));
-            }
-            let after = read.groups.into_iter();
-            replay
-                .groups
-                .extend(after.filter(|(group, _)| *group > tree_group));
-        }
-        replay.groups.sort_by_key(|(group, _)| *group);
-        let numbers = replay.groups.iter().map(|(group, _)| *group);
-        if replay.damage.is_none() && !numbers.eq((tree_group + 1..).take(replay.groups.len())) {
-            replay.damage = Some("lacks groups in its journal".to_owned());
-        }
-        replay.torn = !torn.is_empty();
-        if replay.damage.is_none() {
-            for (file, end) in torn {
-                // Said once.
-                file.write(end, &frame::end(seed, tree_group))?;
-                file.sync()?;
-            }
+        for (file, (_, end)) in files.iter().zip(ends).filter(|(_, (torn, _))| *torn) {
+            // Said once.
+            file.write(end, &frame::end(seed, tree_group))?;
+            file.sync()?;
         }
         let journal = Self {
             files,
@@ -147,10 +134,33 @@ impl Journal {
         self.at
     }
 
-    /// Goes on at the front of the other file, whose groups the tree must have.
-    pub(crate) fn turn(&mut self) {
+    /// Goes on at the front of the other file, of which the tree must have all: its groups are before `group`. What
+    /// it is too long, because the tree did not keep up once, is given back.
+    pub(crate) fn turn(&mut self, group: u64) {
         self.current = 1 - self.current;
         self.at = 0;
+        if let Err(error) = shorten(self.file(), self.seed, group) {
+            tracing::warn!(%error, "a file of the store's journal stays too long");
+        }
+    }
+
+    /// Empties both files, of which the tree has everything up to `group`, and gives back what they are too long.
+    pub(crate) fn empty(&mut self, group: u64) -> io::Result<()> {
+        // The older one first: a file that has groups must have the last ones, or the next would not follow.
+        let [first, second] = &self.files;
+        let in_order = if self.current == 0 {
+            [second, first]
+        } else {
+            [first, second]
+        };
+        for file in in_order {
+            file.write(0, &frame::end(self.seed, group))?;
+            file.sync()?;
+            shorten(&**file, self.seed, group)?;
+        }
+        self.current = 0;
+        self.at = 0;
+        Ok(())
     }
 
     /// Appends a group and syncs.
@@ -186,15 +196,92 @@ impl Journal {
     }
 }
 
+/// Makes a file whose frames nobody needs no longer than it must be.
+fn shorten(file: &dyn Handle, seed: u64, group: u64) -> io::Result<()> {
+    // Never shorter, or it would be taken for cut.
+    if file.len()? <= BYTES {
+        return Ok(());
+    }
+    // First, or the frame that is cut would be taken for torn.
+    file.write(0, &frame::end(seed, group))?;
+    file.sync()?;
+    file.set_len(BYTES)
+}
+
+/// Reads what comes after the tree's last group, if that is known, and what is in each file. Nothing is changed.
+pub(crate) fn look(
+    medium: &dyn Medium,
+    seed: u64,
+    tree_group: Option<u64>,
+) -> io::Result<(Replay, [JournalFile; 2])> {
+    let from = tree_group.unwrap_or(0);
+    let reads = both(medium, seed, from)?;
+    let mut files = FILES.map(JournalFile::lost);
+    for (file, read) in files.iter_mut().zip(&reads) {
+        file.bytes = read.bytes;
+        file.groups = read.groups.len() as u64;
+        let untreed = read.groups.iter().filter(|(group, _)| *group > from);
+        file.untreed = untreed.count() as u64;
+    }
+    Ok((replay(reads, tree_group), files))
+}
+
+fn both(medium: &dyn Medium, seed: u64, tree_group: u64) -> io::Result<[Read; 2]> {
+    let [first, second] = FILES;
+    Ok([
+        read(first, medium.read(first)?, seed, tree_group),
+        read(second, medium.read(second)?, seed, tree_group),
+    ])
+}
+
+/// What both files have after the tree's last group. Where that is not known, all they have.
+fn replay(reads: [Read; 2], tree_group: Option<u64>) -> Replay {
+    let mut replay = Replay::default();
+    let from = tree_group.unwrap_or(0);
+    for read in reads {
+        replay.damage.extend(read.damage);
+        replay.torn |= read.torn;
+        let after = read.groups.into_iter();
+        replay
+            .groups
+            .extend(after.filter(|(group, _)| *group > from));
+    }
+    replay.groups.sort_by_key(|(group, _)| *group);
+    let numbers = replay.groups.iter().map(|(group, _)| *group);
+    if replay.damage.is_empty()
+        && tree_group.is_some()
+        && !numbers.eq((from + 1..).take(replay.groups.len()))
+    {
+        replay.damage.push(Damage {
+            file: "journal",
+            at: None,
+            space: None,
+            reason: "lacks groups in its journal".to_owned(),
+        });
+    }
+    replay
+}
+
 /// Reads the frames from the front of a file to their end.
-fn read(bytes: Option<Vec<u8>>, seed: u64, tree_group: u64) -> Read {
-    let mut read = Read::default();
+fn read(name: &'static str, bytes: Option<Vec<u8>>, seed: u64, tree_group: u64) -> Read {
+    let mut read = Read {
+        bytes: bytes.as_ref().map(|bytes| bytes.len() as u64),
+        ..Read::default()
+    };
+    let damaged = |reason: String, at: Option<usize>| Damage {
+        file: name,
+        at: at.map(|at| at as u64),
+        space: None,
+        reason,
+    };
     let Some(bytes) = bytes.map(Bytes::from) else {
-        read.damage = Some("has lost its file");
+        let reason = format!("has lost its file `{name}`");
+        read.damage.push(damaged(reason, None));
         return read;
     };
     if (bytes.len() as u64) < BYTES {
-        read.damage = Some("was cut in its file");
+        let reason = format!("was cut in its file `{name}`");
+        read.damage.push(damaged(reason, Some(bytes.len())));
     }
     let mut at = 0;
     loop {
@@ -218,15 +305,21 @@ fn read(bytes: Option<Vec<u8>>, seed: u64, tree_group: u64) -> Read {
     read.end = at as u64;
     // One write is on its way at a time: nothing newer can come after one that is not whole.
     let newest = read.last().max(tree_group);
-    let mut from = at;
+    let (mut from, mut unread) = (at, at);
     while let Some(mark) = frame::next_mark(&bytes, from) {
         from = mark + 1;
         if let Found::Frame(group, writes, taken) = frame::decode(seed, &bytes.slice(mark..))
             && group > newest
         {
-            read.damage = Some("has a damaged place in its file");
+            if unread < mark {
+                let reason = format!(
+                    "has a damaged place in its file `{name}`, from byte {unread} to {mark}"
+                );
+                read.damage.push(damaged(reason, Some(unread)));
+            }
             read.groups.push((group, writes));
             from = mark + taken;
+            unread = from;
         }
     }
     read

@@ -6,6 +6,8 @@
 //! - `commit`: [`Commit`], a batch on its way to the disk
 //! - `open`: opening, and what is done when that fails: [`Opened`], [`SetAside`], [`Saved`], [`OpenError`]
 //! - `error`: [`ReadError`], [`CommitError`]
+//! - `health`: [`check`], a look at a store that nobody has open: [`Health`], [`Contents`], [`JournalFile`], [`Damage`]
+//! - `export`: [`export`], all that can be read of one; `compact`: [`compact`], and [`Compacted`], [`CompactError`]
 //!
 //! Inside, from the top down:
 //!
@@ -14,7 +16,8 @@
 //! - `journal`: two files of frames; `frame`: what one sync adds to one
 //! - `tree`: redb, where entries lie that are older than the journal; `tree/storage`: its file;
 //!   `sealed`: the checksum of a value
-//! - `format`: the format's version; `salvage`: saving what can be saved of a damaged store
+//! - `format`: the format's version; `lock`: one process at a time
+//! - `look`: looking into a store without a change to it; `salvage`: saving what can be saved of a damaged one
 //! - `medium`: a directory, the only way to the disk, so that tests can cut it off
 //!
 //! # One commit's way
@@ -36,7 +39,9 @@
 //! began, and synced. Then it, and every commit that came after it, is [`CommitError::Undone`], for good,
 //! and the store goes on: so a full disk refuses commits until there is space. Where that fails too, or
 //! a sync of the tree does, the store is [down](CommitError::Down): what the disk has is only known at the
-//! next opening. Where only the tree cannot take what the journal holds, that is tried again until it can.
+//! next opening. Where only the tree cannot take what the journal holds, that is tried again until it can:
+//! what redb wrote for it is held in memory meanwhile, and read from there. Once [`UNTREED_BYTES`] wait, commits
+//! are refused. A panic in one of its threads brings the store down, too: nobody waits for ever.
 //!
 //! # Damage
 //!
@@ -45,7 +50,7 @@
 //! whole ones after it is damage; at the very end it is what a power cut leaves, and [`Opened::torn`] says
 //! that the end is missing. What is damaged is renamed to `<dir>.damaged-<unix seconds>`, as it was
 //! found; a fresh store has every entry and group of it that is as it was written, and
-//! [`Opened::set_aside`] says so.
+//! [`Opened::set_aside`] says so. Until that one is whole the damaged one stays in its place.
 //!
 //! A file of the journal that was cut behind its first 16 MiB is not told from a torn end.
 //!
@@ -63,10 +68,15 @@
 mod batch;
 mod changes;
 mod commit;
+mod compact;
 mod error;
+mod export;
 mod format;
 mod frame;
+mod health;
 mod journal;
+mod lock;
+mod look;
 mod medium;
 mod open;
 mod pending;
@@ -82,8 +92,11 @@ mod tests;
 
 pub use batch::Batch;
 pub use commit::Commit;
+pub use compact::{CompactError, Compacted, compact};
 pub use error::{CommitError, ReadError};
+pub use export::export;
 pub use format::FORMAT;
+pub use health::{Contents, Damage, Health, JournalFile, check};
 pub use open::{OpenError, Opened, Saved, SetAside};
 pub use space::Space;
 pub use store::{Counts, Store, UNTREED_BYTES, WAITING_BYTES};

@@ -12,6 +12,9 @@ pub(crate) trait Medium: Send + Sync + 'static {
     /// Opens a file, which is created empty, and durably so, when missing.
     fn open(&self, name: &str) -> io::Result<Arc<dyn Handle>>;
 
+    /// Opens a file only to read it, or `None` when it is missing.
+    fn existing(&self, name: &str) -> io::Result<Option<Arc<dyn Handle>>>;
+
     /// The bytes of a file, or `None` when it is missing.
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>>;
 
@@ -44,6 +47,15 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// `None` for what is missing.
+pub(crate) fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 impl Medium for Directory {
     fn open(&self, name: &str) -> io::Result<Arc<dyn Handle>> {
         let path = self.0.join(name);
@@ -64,12 +76,15 @@ impl Medium for Directory {
         }
     }
 
-    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(self.0.join(name)) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+    fn existing(&self, name: &str) -> io::Result<Option<Arc<dyn Handle>>> {
+        match found(File::open(self.0.join(name)))? {
+            Some(file) => Ok(Some(Arc::new(file))),
+            None => Ok(None),
         }
+    }
+
+    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        found(fs::read(self.0.join(name)))
     }
 
     fn publish(&self, name: &str, bytes: &[u8]) -> io::Result<()> {

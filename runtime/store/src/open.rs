@@ -1,8 +1,7 @@
 //! Opening a store, and what is done when that fails.
 
-use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,13 +9,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::Store;
 use crate::format::{self, FORMAT, Format};
-use crate::frame::{self, Write};
+use crate::frame;
 use crate::journal::{self, Journal, Replay};
-use crate::medium::{Directory, Medium, sync_directory};
+use crate::lock::{beside, lock};
+use crate::medium::{Directory, Medium, found, sync_directory};
 use crate::salvage::salvage;
 use crate::store::Shared;
 use crate::tree::{self, Tree, TreeError};
 use crate::writer::{Threads, Unsettled};
+
+/// What stands behind the name of a store for what is being saved of it, and for that once it is whole.
+const SAVING: &str = ".saving";
+const SAVED: &str = ".saved";
 
 /// A store that is open.
 #[derive(Debug)]
@@ -49,10 +53,10 @@ pub struct SetAside {
 /// What was saved of a damaged store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Saved {
-    /// Entries of its tree that are as they were written.
+    /// Entries that are as they were written.
     pub entries: u64,
-    /// Groups of turns in its journal, newer than its tree, that are as they were written. Between them
-    /// some may be missing.
+    /// Groups of turns in its journal, newer than its tree, that are as they were written and went into the
+    /// entries. Between them some may be missing.
     pub groups: u64,
 }
 
@@ -60,7 +64,7 @@ impl fmt::Display for Saved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} entries and {} later groups of turns that could be saved",
+            "{} entries that could be saved, with {} later groups of turns in them",
             self.entries, self.groups
         )
     }
@@ -73,6 +77,12 @@ pub enum OpenError {
     #[error("the store `{}` is in use by another process; stop that one, or give this one a directory of its own", .path.display())]
     Locked {
         /// The directory of the store.
+        path: PathBuf,
+    },
+    /// Nothing of a store is there. Only of those that look: [`Store::open`] makes one.
+    #[error("no store lies in `{}`; check the path", .path.display())]
+    Missing {
+        /// The directory that was asked for.
         path: PathBuf,
     },
     /// A later version of this program wrote it.
@@ -106,9 +116,27 @@ pub enum OpenError {
 /// What an attempt came to, short of an open store.
 #[derive(Debug)]
 pub(crate) enum Failure {
+    Missing,
     Newer(u32),
     Io(io::Error),
     Damaged(String),
+}
+
+impl Failure {
+    /// What is said of the store in a directory.
+    pub(crate) fn at(self, dir: &Path) -> OpenError {
+        let path = dir.to_owned();
+        match self {
+            Self::Missing => OpenError::Missing { path },
+            Self::Newer(version) => OpenError::Newer { path, version },
+            Self::Io(source) => OpenError::Io { path, source },
+            // Whoever expects damage deals with it; a fresh store has none, and renaming it would not help.
+            Self::Damaged(reason) => OpenError::Io {
+                path,
+                source: io::Error::other(reason),
+            },
+        }
+    }
 }
 
 impl From<io::Error> for Failure {
@@ -120,7 +148,7 @@ impl From<io::Error> for Failure {
 impl From<TreeError> for Failure {
     fn from(error: TreeError) -> Self {
         match error {
-            TreeError::Damaged(reason) => Self::Damaged(format!("has a damaged tree ({reason})")),
+            TreeError::Damaged(_) => Self::Damaged(tree::damaged(&error)),
             TreeError::Failed(reason) => Self::Io(io::Error::other(reason)),
         }
     }
@@ -147,86 +175,114 @@ impl Store {
             source,
         };
         let lock = lock(dir)?;
+        finish_setting_aside(dir).map_err(io)?;
         fs::create_dir_all(dir).map_err(io)?;
         let medium: Arc<dyn Medium> = Arc::new(Directory(dir.to_owned()));
-        let failure = match attempt(&medium) {
-            Ok(parts) => {
-                let torn = parts.replay.torn;
-                let store = start(dir, parts, Box::new(lock)).map_err(io)?;
-                return Ok(Opened {
-                    store,
-                    set_aside: None,
-                    torn,
-                });
+        let (parts, set_aside) = match attempt(&medium) {
+            Ok(parts) => (parts, None),
+            Err(Failure::Damaged(reason)) => {
+                let set_aside = set_aside(dir, reason)?;
+                tracing::error!("{set_aside}");
+                let parts = attempt(&medium).map_err(|failure| failure.at(dir))?;
+                (parts, Some(set_aside))
             }
-            Err(failure) => failure,
+            Err(failure) => return Err(failure.at(dir)),
         };
-        let reason = match failure {
-            Failure::Damaged(reason) => reason,
-            Failure::Io(error) => return Err(io(error)),
-            Failure::Newer(version) => {
-                return Err(OpenError::Newer {
-                    path: path(),
-                    version,
-                });
-            }
-        };
-        let to = rename_aside(dir).map_err(|source| OpenError::Stuck {
-            path: path(),
-            reason: reason.clone(),
-            source,
-        })?;
-        fs::create_dir_all(dir).map_err(io)?;
-        let parts = attempt(&medium).map_err(|failure| match failure {
-            Failure::Io(error) => io(error),
-            // A fresh one cannot be damaged; whatever this is, renaming does not help.
-            other => io(io::Error::other(format!("{other:?}"))),
-        })?;
-        let damaged: Arc<dyn Medium> = Arc::new(Directory(to.clone()));
-        let saved = salvage(&damaged, &parts.tree).map_err(io)?;
-        let set_aside = SetAside {
-            from: path(),
-            to,
-            reason,
-            saved,
-        };
-        tracing::error!("{set_aside}");
+        let torn = parts.replay.torn;
         Ok(Opened {
             store: start(dir, parts, Box::new(lock)).map_err(io)?,
-            set_aside: Some(set_aside),
-            torn: false,
+            set_aside,
+            torn,
         })
     }
+}
+
+/// Puts a store with what can be saved of a damaged one in its place. Until that is made whole and durable
+/// beside it the damaged one stays where it is, so that a stop at any moment loses nothing.
+fn set_aside(dir: &Path, reason: String) -> Result<SetAside, OpenError> {
+    let path = || dir.to_owned();
+    let io = |source| OpenError::Io {
+        path: path(),
+        source,
+    };
+    let saving = beside(dir, SAVING).map_err(io)?;
+    let whole = beside(dir, SAVED).map_err(io)?;
+    for left in [&saving, &whole] {
+        found(fs::remove_dir_all(left)).map_err(io)?;
+    }
+    let saved = save(dir, &saving).map_err(|failure| {
+        // Where there is no space, so that there is some again.
+        let _ = fs::remove_dir_all(&saving);
+        failure.at(dir)
+    })?;
+    rename(&saving, &whole).map_err(io)?;
+    let to = rename_aside(dir).map_err(|source| OpenError::Stuck {
+        path: path(),
+        reason: reason.clone(),
+        source,
+    })?;
+    rename(&whole, dir).map_err(io)?;
+    Ok(SetAside {
+        from: path(),
+        to,
+        reason,
+        saved,
+    })
+}
+
+/// Makes a store in `into` with what can be saved of a damaged one.
+fn save(damaged: &Path, into: &Path) -> Result<Saved, Failure> {
+    fs::create_dir(into)?;
+    let into: Arc<dyn Medium> = Arc::new(Directory(into.to_owned()));
+    let damaged: Arc<dyn Medium> = Arc::new(Directory(damaged.to_owned()));
+    salvage(&damaged, &attempt(&into)?.tree)
+}
+
+/// A process was stopped after it set a damaged store aside, before the whole one was in its place.
+fn finish_setting_aside(dir: &Path) -> io::Result<()> {
+    let whole = beside(dir, SAVED)?;
+    if found(dir.symlink_metadata())?.is_none() && found(whole.symlink_metadata())?.is_some() {
+        rename(&whole, dir)?;
+        tracing::error!(dir = %dir.display(), "a damaged store was set aside before; what was saved of it is in its place");
+    }
+    Ok(())
 }
 
 /// Opens what a medium holds, or says what is wrong.
 pub(crate) fn attempt(medium: &Arc<dyn Medium>) -> Result<Parts, Failure> {
     let seed = match medium.read(format::FILE)?.as_deref().map(format::parse) {
-        Some(Format::Known(seed)) => seed,
+        Some(Format::Known(_, seed)) => seed,
         Some(Format::Newer(version)) => return Err(Failure::Newer(version)),
         Some(Format::Damaged) => {
-            return Err(Failure::Damaged("has a damaged format file".to_owned()));
+            return Err(Failure::Damaged(format::DAMAGED.to_owned()));
         }
         None => create(medium)?,
     };
-    if medium.open(tree::FILE)?.len()? == 0 {
-        return Err(Failure::Damaged("has lost its tree".to_owned()));
+    let of_tree = medium.existing(tree::FILE)?.map(|file| file.len());
+    if of_tree.transpose()?.is_none_or(|bytes| bytes == 0) {
+        return Err(Failure::Damaged(tree::LOST.to_owned()));
     }
     let mut tree = Tree::open(medium.clone())?;
-    if let Err(error) = tree.compact() {
+    let (journal, replay) = Journal::open(&**medium, seed, tree.group()?)?;
+    // Both are sound: from here on they are changed.
+    if let Err(error) = tree.compact_when_free() {
         // It needs space to give space back.
         tracing::warn!(%error, "the tree of the store keeps its free space");
         tree.reopen()?;
     }
-    let (journal, replay) = Journal::open(&**medium, seed, tree.group()?)?;
-    match &replay.damage {
-        Some(damage) => Err(Failure::Damaged(damage.clone())),
-        None => Ok(Parts {
-            tree,
-            journal,
-            replay,
-        }),
+    if let Err(error) = tree.release() {
+        tracing::warn!(%error, "the tree of the store cannot be written now");
     }
+    if tree.is_unsynced() {
+        let reason =
+            "a sync of the tree failed: only a restart of the machine tells what is on the disk";
+        return Err(Failure::Io(io::Error::other(reason)));
+    }
+    Ok(Parts {
+        tree,
+        journal,
+        replay,
+    })
 }
 
 /// Makes a store where none is, or where one was never finished.
@@ -241,13 +297,13 @@ fn create(medium: &Arc<dyn Medium>) -> Result<u64, Failure> {
         });
     }
     if written {
-        return Err(Failure::Damaged("has lost its format file".to_owned()));
+        return Err(Failure::Damaged(format::LOST.to_owned()));
     }
     let file = medium.open(tree::FILE)?;
     if file.len()? > 0
         && Tree::open(medium.clone()).is_ok_and(|tree| tree.group().is_ok_and(|group| group > 0))
     {
-        return Err(Failure::Damaged("has lost its format file".to_owned()));
+        return Err(Failure::Damaged(format::LOST.to_owned()));
     }
     file.set_len(0)?;
     file.sync()?;
@@ -291,42 +347,6 @@ fn size(key: &bytes::Bytes, value: Option<&bytes::Bytes>) -> usize {
     key.len() + value.map_or(0, bytes::Bytes::len)
 }
 
-/// The last write of each key in groups that come one after the other.
-pub(crate) fn last_writes(groups: Vec<(u64, Vec<Write>)>) -> Vec<Write> {
-    let mut last = std::collections::BTreeMap::new();
-    for (space, key, value) in groups.into_iter().flat_map(|(_, writes)| writes) {
-        last.insert((space, key), value);
-    }
-    last.into_iter()
-        .map(|((space, key), value)| (space, key, value))
-        .collect()
-}
-
-/// Locks the directory. Beside it, not in it: the lock is held before anything in there is judged or renamed.
-fn lock(dir: &Path) -> Result<File, OpenError> {
-    let io = |source| OpenError::Io {
-        path: dir.to_owned(),
-        source,
-    };
-    let path = beside(dir, ".lock").map_err(io)?;
-    if let Some(parent) = dir.parent() {
-        fs::create_dir_all(parent).map_err(io)?;
-    }
-    let lock = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(io)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
-            path: dir.to_owned(),
-        }),
-        Err(TryLockError::Error(error)) => Err(io(error)),
-    }
-}
-
 /// Renames the directory to a name that is free. The lock keeps others of ours from taking it first.
 fn rename_aside(dir: &Path) -> io::Result<PathBuf> {
     let seconds = SystemTime::now()
@@ -338,22 +358,15 @@ fn rename_aside(dir: &Path) -> io::Result<PathBuf> {
         counter += 1;
         to = beside(dir, &format!(".damaged-{seconds}-{counter}"))?;
     }
-    fs::rename(dir, &to)?;
-    if let Some(parent) = to.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        sync_directory(parent)?;
-    }
+    rename(dir, &to)?;
     Ok(to)
 }
 
-/// The path next to `dir` whose name is that of `dir` with `suffix`.
-fn beside(dir: &Path, suffix: &str) -> io::Result<PathBuf> {
-    let name = dir.file_name().ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the path does not end in a directory's name",
-        )
-    })?;
-    let mut name = OsString::from(name);
-    name.push(suffix);
-    Ok(dir.with_file_name(name))
+/// Renames a directory, durably, to a name beside it.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    match to.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => sync_directory(parent),
+        None => sync_directory(Path::new(".")),
+    }
 }

@@ -68,6 +68,8 @@ pub(crate) struct State {
     pub(crate) waiting: usize,
     /// Bytes of all that is synced and not in the tree.
     pub(crate) untreed: usize,
+    /// Why the tree does not take what the journal holds, where it does not.
+    pub(crate) stuck: Option<String>,
     /// The settler did its work, and the writer has not seen it.
     pub(crate) idle: bool,
     pub(crate) counts: Counts,
@@ -110,6 +112,7 @@ impl Shared {
                 queue: Vec::new(),
                 waiting: 0,
                 untreed: 0,
+                stuck: None,
                 idle: false,
                 counts: Counts::default(),
             }),
@@ -134,6 +137,13 @@ impl fmt::Debug for Store {
 }
 
 impl State {
+    /// Brings the store down, for a reason. One that closes does so anyway.
+    pub(crate) fn down(&mut self, reason: String) {
+        if matches!(self.phase, Phase::Open) {
+            self.phase = Phase::Down(reason);
+        }
+    }
+
     fn readable(&self) -> Result<(), ReadError> {
         match &self.phase {
             Phase::Open => Ok(()),
@@ -315,6 +325,14 @@ impl Store {
         let mut guard = self.lock();
         let state = &mut *guard;
         state.writable()?;
+        if state.untreed >= UNTREED_BYTES
+            && let Some(reason) = &state.stuck
+        {
+            // More would only cost memory.
+            return Err(CommitError::Undone {
+                reason: reason.clone(),
+            });
+        }
         if !state.valid(&batch).map_err(CommitError::Read)? {
             state.counts.conflicts += 1;
             return Err(CommitError::Conflict);
@@ -347,11 +365,13 @@ impl Store {
     pub fn has_room(&self) -> bool {
         let state = self.lock();
         let full = state.waiting >= WAITING_BYTES || state.untreed >= UNTREED_BYTES;
-        !full || !matches!(state.phase, Phase::Open)
+        // Nobody knows when a tree that fails will take more: who commits is told.
+        !full || state.stuck.is_some() || !matches!(state.phase, Phase::Open)
     }
 
     /// Returns once fewer than [`WAITING_BYTES`] wait to be synced, and fewer than [`UNTREED_BYTES`] to go
-    /// into the tree; or once the store takes nothing any more.
+    /// into the tree; or once the store refuses commits: because it is down or closed, or for as long as its tree
+    /// fails.
     ///
     /// Who waits before each commit goes over the bound by at most one batch.
     pub async fn room(&self) {

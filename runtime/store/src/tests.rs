@@ -2,8 +2,11 @@
 
 mod damage;
 mod fake;
+mod fault;
+mod full_disk;
 mod model;
 mod power_cut;
+mod turn;
 mod workload;
 
 /// How many of what a test does: few as a rule, `full` of them with `WHIRLWIND_FULL`.

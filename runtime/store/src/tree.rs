@@ -18,10 +18,18 @@ use crate::{ReadError, Space};
 
 mod storage;
 
-use storage::Storage;
+use storage::{Disk, Storage};
 
 /// The name of its file.
 pub(crate) const FILE: &str = "tree";
+
+/// What is said of a store that lacks it.
+pub(crate) const LOST: &str = "has lost its tree";
+
+/// What is said of a store where it is damaged.
+pub(crate) fn damaged(error: &TreeError) -> String {
+    format!("has a damaged tree ({error})")
+}
 
 /// Bytes of its pages that are kept in memory. redb's own default is 1 GiB.
 pub(crate) const CACHE_BYTES: usize = 64 * 1024 * 1024;
@@ -100,6 +108,7 @@ fn caught<T>(work: impl FnOnce() -> Result<T, TreeError>) -> Result<T, TreeError
 pub(crate) struct Tree {
     medium: Arc<dyn Medium>,
     open: Option<Open>,
+    disk: Arc<Disk>,
 }
 
 /// `None` of a [`Tree`] that could not be opened again after a failure.
@@ -116,17 +125,35 @@ enum Db {
 
 impl Tree {
     /// Opens the tree, which is created when missing, and reads it whole once: every page has a checksum.
-    /// One that is damaged stays as it was found.
+    /// The file stays as it was found until the [release](Tree::release).
     pub(crate) fn open(medium: Arc<dyn Medium>) -> Result<Self, TreeError> {
-        let mut this = Self { medium, open: None };
+        let mut this = Self {
+            medium,
+            open: None,
+            disk: Arc::default(),
+        };
         this.reopen()?;
         Ok(this)
+    }
+
+    /// Opens a tree that is there, only to read it, and reads it whole once. Nothing is changed: what redb mends
+    /// after an abrupt stop stays in memory.
+    pub(crate) fn look(medium: Arc<dyn Medium>) -> Result<Self, TreeError> {
+        let disk = Arc::default();
+        let storage = existing(&*medium, &disk)?;
+        let db = sound(&storage)?;
+        let open = Some(Open {
+            db: Db::Sound(db),
+            storage,
+        });
+        Ok(Self { medium, open, disk })
     }
 
     /// Opens a tree that may be damaged, without the check, to read what can be read of it. Nothing is
     /// changed.
     pub(crate) fn open_damaged(medium: Arc<dyn Medium>) -> Result<Self, TreeError> {
-        let storage = storage(&*medium)?;
+        let disk = Arc::default();
+        let storage = existing(&*medium, &disk)?;
         let of_redb = storage.clone();
         let db = caught(|| {
             // In this mode redb reads without a look at what pages are free, which it may not know.
@@ -138,10 +165,10 @@ impl Tree {
             db: Db::Damaged(db),
             storage,
         });
-        Ok(Self { medium, open })
+        Ok(Self { medium, open, disk })
     }
 
-    /// Opens what lies on the disk.
+    /// Opens what lies on the disk, which stays as it was found until the [release](Tree::release).
     pub(crate) fn reopen(&mut self) -> Result<(), TreeError> {
         // Let go of first.
         let before = self.open.take();
@@ -149,28 +176,12 @@ impl Tree {
             drop(before);
             Ok(())
         })?;
-        let storage = storage(&*self.medium)?;
-        let of_redb = storage.clone();
-        let db = caught(|| {
-            let db = Database::builder()
-                .set_cache_size(CACHE_BYTES)
-                .set_check_integrity_on_open(true)
-                .create_with_backend(of_redb)?;
-            // All tables are made in one transaction.
-            if db.begin_read()?.open_table(META).is_err() {
-                let transaction = db.begin_write()?;
-                for space in Space::ALL {
-                    transaction.open_table(table(space))?;
-                }
-                transaction.open_table(META)?;
-                transaction.commit()?;
-            }
-            Ok(db)
-        })?;
-        // Before the release: what is found to be damaged is left alone.
-        storage
-            .release()
-            .map_err(|error| TreeError::Failed(error.to_string()))?;
+        let storage = self
+            .medium
+            .open(FILE)
+            .and_then(|file| Storage::new(file, self.disk.clone()))
+            .map_err(failed)?;
+        let db = sound(&storage)?;
         self.open = Some(Open {
             db: Db::Sound(db),
             storage,
@@ -178,11 +189,31 @@ impl Tree {
         Ok(())
     }
 
-    /// Whether a sync failed. Then only a restart of the machine tells what is on the disk.
-    pub(crate) fn is_unsynced(&self) -> bool {
+    /// Lets redb at its file, which it changes even where it only opens it. Every write does that first; where
+    /// it fails, for want of space, all can be read all the same.
+    pub(crate) fn release(&self) -> Result<(), TreeError> {
+        match &self.open {
+            Some(open) => open.storage.release().map_err(failed),
+            None => Err(not_open()),
+        }
+    }
+
+    /// Whether the disk lacks what redb wrote. As long as it does nothing is durable, and the next
+    /// [release](Tree::release) may make it so.
+    pub(crate) fn is_held(&self) -> bool {
         self.open
             .as_ref()
-            .is_some_and(|open| open.storage.is_unsynced())
+            .is_some_and(|open| open.storage.is_held())
+    }
+
+    /// From now on others wait for the disk while it writes: it lets them.
+    pub(crate) fn share_disk(&self) {
+        self.disk.share();
+    }
+
+    /// Whether a sync failed, however often it was opened since. Then only a restart of the machine tells what is on the disk.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        self.disk.is_unsynced()
     }
 
     fn begin_read(&self) -> Result<ReadTransaction, TreeError> {
@@ -194,6 +225,7 @@ impl Tree {
     }
 
     fn begin_write(&self) -> Result<WriteTransaction, TreeError> {
+        self.release()?;
         match self.open.as_ref().map(|open| &open.db) {
             Some(Db::Sound(db)) => Ok(db.begin_write()?),
             Some(Db::Damaged(_)) | None => Err(not_open()),
@@ -225,7 +257,8 @@ impl Tree {
             transaction.open_table(META)?.insert(SEED, seed)?;
             transaction.commit()?;
             Ok(())
-        })
+        })?;
+        self.release()
     }
 
     /// What is in it now.
@@ -269,46 +302,90 @@ impl Tree {
             transaction.open_table(META)?.insert(GROUP, group)?;
             transaction.commit()?;
             Ok(())
-        })
+        })?;
+        self.release()?;
+        if self.is_unsynced() {
+            return Err(TreeError::Failed("a sync of the tree failed".to_owned()));
+        }
+        Ok(())
     }
 
     /// Gives space back where most of the file is free. No view may be alive.
+    pub(crate) fn compact_when_free(&mut self) -> Result<(), TreeError> {
+        let Some(open) = &self.open else {
+            return Err(not_open());
+        };
+        let length = open.storage.len().map_err(failed)?;
+        if length < COMPACTED {
+            return Ok(());
+        }
+        let used = caught(|| {
+            let transaction = self.begin_write()?;
+            let used = transaction.stats()?.allocated_pages() * 4096;
+            transaction.abort()?;
+            Ok(used)
+        })?;
+        if used < length / 2 {
+            self.compact()?;
+        }
+        Ok(())
+    }
+
+    /// Gives what space is free back. No view may be alive.
     pub(crate) fn compact(&mut self) -> Result<(), TreeError> {
+        self.release()?;
         let Some(Open {
-            db: Db::Sound(db),
-            storage,
+            db: Db::Sound(db), ..
         }) = &mut self.open
         else {
             return Err(not_open());
         };
-        let length = storage
-            .len()
-            .map_err(|error| TreeError::Failed(error.to_string()))?;
-        if length < COMPACTED {
-            return Ok(());
-        }
         caught(|| {
-            let transaction = db.begin_write()?;
-            let used = transaction.stats()?.allocated_pages() * 4096;
-            transaction.abort()?;
-            if used < length / 2 {
-                // It does a part of the work at each call.
-                while db.compact()? {}
-            }
+            // It does a part of the work at each call.
+            while db.compact()? {}
             Ok(())
-        })
+        })?;
+        self.release()
     }
+}
+
+/// The database that lies in a storage, once every page of it was found sound.
+fn sound(storage: &Storage) -> Result<Database, TreeError> {
+    let of_redb = storage.clone();
+    caught(|| {
+        let db = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .set_check_integrity_on_open(true)
+            .create_with_backend(of_redb)?;
+        // All tables are made in one transaction.
+        if db.begin_read()?.open_table(META).is_err() {
+            let transaction = db.begin_write()?;
+            for space in Space::ALL {
+                transaction.open_table(table(space))?;
+            }
+            transaction.open_table(META)?;
+            transaction.commit()?;
+        }
+        Ok(db)
+    })
 }
 
 fn not_open() -> TreeError {
     TreeError::Failed("the tree is not open".to_owned())
 }
 
-fn storage(medium: &dyn Medium) -> Result<Storage, TreeError> {
+fn failed(error: io::Error) -> TreeError {
+    TreeError::Failed(error.to_string())
+}
+
+fn existing(medium: &dyn Medium, disk: &Arc<Disk>) -> Result<Storage, TreeError> {
     medium
-        .open(FILE)
-        .and_then(Storage::new)
-        .map_err(|error| TreeError::Failed(error.to_string()))
+        .existing(FILE)
+        .and_then(|file| {
+            let file = file.ok_or(io::ErrorKind::NotFound)?;
+            Storage::new(file, disk.clone())
+        })
+        .map_err(failed)
 }
 
 /// What was in the tree at one moment.

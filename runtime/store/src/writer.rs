@@ -73,7 +73,13 @@ impl Threads {
         let of_settler = shared.clone();
         let settler = Builder::new()
             .name("store-settle".to_owned())
-            .spawn(move || settle(&of_settler, tree, &next_job, &settled))?;
+            .spawn(move || {
+                let _watched = Watched {
+                    shared: &of_settler,
+                    takes_commits: false,
+                };
+                settle(&of_settler, tree, &next_job, &settled);
+            })?;
         let mut writer = Writer {
             shared: shared.clone(),
             journal,
@@ -81,10 +87,18 @@ impl Threads {
             jobs,
             settled: settled_group,
             settling: false,
+            failing: false,
         };
+        let of_writer = shared.clone();
         let writer = Builder::new()
             .name("store-write".to_owned())
-            .spawn(move || writer.run())?;
+            .spawn(move || {
+                let _watched = Watched {
+                    shared: &of_writer,
+                    takes_commits: true,
+                };
+                writer.run();
+            })?;
         Ok(Self {
             writer,
             settler,
@@ -102,6 +116,28 @@ impl Threads {
     }
 }
 
+/// Brings the store down where its thread panics, or callers would wait for it for ever.
+struct Watched<'a> {
+    shared: &'a Shared,
+    takes_commits: bool,
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let mut state = self.shared.lock();
+        state.down("a thread of it panicked".to_owned());
+        // Each of them hears that its writer ended.
+        let waiting = self.takes_commits.then(|| mem::take(&mut state.queue));
+        drop(state);
+        drop(waiting);
+        self.shared.work.notify_one();
+        self.shared.room.notify_waiters();
+    }
+}
+
 struct Writer {
     shared: Arc<Shared>,
     journal: Journal,
@@ -110,6 +146,8 @@ struct Writer {
     /// Says when a job is done.
     settled: Receiver<()>,
     settling: bool,
+    /// The last group was not made durable.
+    failing: bool,
 }
 
 impl Writer {
@@ -178,7 +216,7 @@ impl Writer {
             }
         }
         if turn {
-            self.journal.turn();
+            self.journal.turn(self.unsettled.group);
         }
     }
 
@@ -195,6 +233,7 @@ impl Writer {
 
     fn succeeded(&mut self, writes: Writes, commits: Vec<Queued>) {
         let size = commits.iter().map(|commit| commit.size).sum::<usize>();
+        self.failing = false;
         self.unsettled.group += 1;
         self.unsettled.size += size;
         let mut state = self.shared.lock();
@@ -210,15 +249,18 @@ impl Writer {
     }
 
     /// A group is not in the journal: nothing that is unsynced will be.
-    fn undo(&self, mut commits: Vec<Queued>, error: AppendError) {
+    fn undo(&mut self, mut commits: Vec<Queued>, error: AppendError) {
         let (error, down) = match error {
             AppendError::Undone(reason) => (CommitError::Undone { reason }, None),
             AppendError::Unknown(reason) => {
-                let down = Phase::Down(reason.clone());
-                (CommitError::Down { reason }, Some(down))
+                let down = Some(reason.clone());
+                (CommitError::Down { reason }, down)
             }
         };
-        tracing::error!(%error, "a group of the store could not be made durable");
+        // A full disk refuses many: said once.
+        if !mem::replace(&mut self.failing, true) {
+            tracing::error!(%error, "a group of the store could not be made durable");
+        }
         let mut state = self.shared.lock();
         // Later ones may have read what the failed ones wrote.
         commits.append(&mut state.queue);
@@ -230,10 +272,8 @@ impl Writer {
         state.waiting = 0;
         state.counts.failures += 1;
         state.counts.commits -= commits.len() as u64;
-        if let Some(down) = down
-            && matches!(state.phase, Phase::Open)
-        {
-            state.phase = down;
+        if let Some(reason) = down {
+            state.down(reason);
         }
         drop(state);
         drop(undone);
@@ -262,8 +302,13 @@ fn complete(commits: Vec<Queued>, how: &Result<(), CommitError>) {
 
 /// The settler: moves jobs into the tree until the writer ends.
 fn settle(shared: &Shared, mut tree: Tree, jobs: &Receiver<Job>, settled: &SyncSender<()>) {
+    tree.share_disk();
     while let Ok(job) = jobs.recv() {
-        while !settle_one(shared, &mut tree, &job) {
+        while !settle_one(shared, &tree, &job) {
+            // Where the disk only lacks what redb wrote, readers do not.
+            if !tree.is_held() && !tree.is_unsynced() {
+                reopen(shared, &mut tree);
+            }
             let is_open = |state: &mut State| matches!(state.phase, Phase::Open);
             let (mut state, _) = shared
                 .retry
@@ -272,13 +317,6 @@ fn settle(shared: &Shared, mut tree: Tree, jobs: &Receiver<Job>, settled: &SyncS
             if !is_open(&mut state) {
                 // The journal keeps it for the next opening.
                 return;
-            }
-            drop(state);
-            match tree.reopen().and_then(|()| tree.view()) {
-                Ok(view) => shared.lock().view = Arc::new(view),
-                Err(error) => {
-                    tracing::warn!(%error, "the tree of the store cannot be opened again");
-                }
             }
         }
         if settled.send(()).is_err() {
@@ -290,8 +328,21 @@ fn settle(shared: &Shared, mut tree: Tree, jobs: &Receiver<Job>, settled: &SyncS
     }
 }
 
+/// After an error redb reads nothing more.
+fn reopen(shared: &Shared, tree: &mut Tree) {
+    match tree.reopen().and_then(|()| tree.view()) {
+        Ok(view) => {
+            let before = mem::replace(&mut shared.lock().view, Arc::new(view));
+            drop(before);
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the tree of the store cannot be opened again");
+        }
+    }
+}
+
 /// Answers whether the tree has the job.
-fn settle_one(shared: &Shared, tree: &mut Tree, job: &Job) -> bool {
+fn settle_one(shared: &Shared, tree: &Tree, job: &Job) -> bool {
     let applied = tree
         .apply(job.how_much.group, job.writes.iter())
         .and_then(|()| tree.view());
@@ -302,14 +353,17 @@ fn settle_one(shared: &Shared, tree: &mut Tree, job: &Job) -> bool {
         }
         Err(error) => {
             let reason = error.to_string();
-            tracing::error!(%reason, "the tree of the store cannot take what the journal holds; it is tried again");
             let mut state = shared.lock();
-            if tree.is_unsynced() && matches!(state.phase, Phase::Open) {
-                state.phase = Phase::Down(reason);
-                drop(state);
-                shared.work.notify_one();
-                shared.room.notify_waiters();
+            if state.stuck.as_ref() != Some(&reason) {
+                tracing::error!(%reason, "the tree of the store cannot take what the journal holds; it is tried again");
             }
+            state.stuck = Some(reason.clone());
+            if tree.is_unsynced() {
+                state.down(reason);
+            }
+            drop(state);
+            shared.work.notify_one();
+            shared.room.notify_waiters();
             false
         }
     }
@@ -321,6 +375,7 @@ fn settled(shared: &Shared, view: View, job: &Job) {
     // Together: a reader finds each write in one of the two.
     let before = mem::replace(&mut state.view, Arc::new(view));
     state.pending.settled();
+    state.stuck = None;
     state.untreed -= job.how_much.size;
     drop(state);
     // It may let go of much; nobody waits for it here.

@@ -145,3 +145,29 @@ fn a_store_is_locked_until_it_is_closed_or_its_last_handle_is_dropped() {
     drop(clone);
     assert!(Store::open(&dir).is_ok());
 }
+
+#[test]
+fn a_stop_while_a_damaged_store_is_set_aside_loses_nothing() {
+    // Before the whole one was made: what was begun is no store yet.
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("store");
+    written(&dir, true);
+    fs::remove_file(dir.join("format")).unwrap();
+    for begun in ["store.saving", "store.saved"] {
+        fs::create_dir(parent.path().join(begun)).unwrap();
+        fs::write(parent.path().join(begun).join("tree"), "begun").unwrap();
+    }
+    let opened = Store::open(&dir).unwrap();
+    let aside = opened.set_aside.unwrap().to;
+    assert_eq!(entries(&opened.store), 100);
+    opened.store.close();
+    let names = || fs::read_dir(parent.path()).unwrap().count();
+    assert_eq!(names(), 3, "the store, its lock, and the damaged one");
+    // After the damaged one was renamed, before the whole one was.
+    fs::rename(&dir, parent.path().join("store.saved")).unwrap();
+    let opened = Store::open(&dir).unwrap();
+    assert_eq!(opened.set_aside, None);
+    assert_eq!(entries(&opened.store), 100);
+    assert!(aside.join("tree").exists());
+    assert_eq!(names(), 3);
+}

@@ -4,9 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::fake::{Fake, Files};
-use super::workload::{after, contents, turn, turns, value};
+use super::workload::{Contents, after, contents, turn, turns, value};
 use super::{Random, amount};
+use crate::Health;
+use crate::look::look;
 use crate::medium::Medium;
 use crate::open::{self, Failure};
 use crate::salvage::salvage;
@@ -65,6 +69,20 @@ fn damage(files: &mut Files, random: &mut Random) -> String {
     }
 }
 
+/// What a look at it finds.
+fn looked(fake: &Fake) -> (Health, Contents) {
+    let medium: Arc<dyn Medium> = Arc::new(fake.clone());
+    let mut look = look(&medium).unwrap();
+    let mut found = Contents::new();
+    look.entries(|space, key, value| {
+        let place = (space, Bytes::copy_from_slice(key));
+        found.insert(place, Bytes::copy_from_slice(value));
+        Ok::<_, ()>(())
+    })
+    .unwrap();
+    (look.health(), found)
+}
+
 #[test]
 fn damage_is_known_or_harmless_and_what_is_saved_was_written() {
     let mut random = Random(21);
@@ -77,9 +95,20 @@ fn damage_is_known_or_harmless_and_what_is_saved_was_written() {
     for nth in 0..amount(200, 1000) {
         let mut files = images[nth % 2].clone();
         let what = damage(&mut files, &mut random);
-        let fake = Fake::of(files);
-        match fake.open() {
+        let fake = Fake::of(files.clone());
+        let (health, found) = looked(&fake);
+        assert!(fake.files() == files, "{what}: a look changed it");
+        let opened = fake.open();
+        assert_eq!(
+            health.is_sound(),
+            opened.is_ok(),
+            "{what}: {:?}",
+            health.damage
+        );
+        match opened {
             Ok((store, torn)) => {
+                assert_eq!(health.torn, torn, "{what}");
+                assert!(found == contents(&store), "{what}");
                 let there = turns(&store);
                 if torn {
                     torn_ends += 1;
@@ -91,16 +120,20 @@ fn damage_is_known_or_harmless_and_what_is_saved_was_written() {
                     assert_eq!(there, TURNS, "{what}");
                 }
             }
-            Err(Failure::Damaged(_)) => {
+            Err(Failure::Damaged(reason)) => {
                 known += 1;
-                let damaged: Arc<dyn Medium> = Arc::new(fake);
+                assert!(fake.files() == files, "{what}: as it was found");
+                assert_eq!(health.damage[0].reason, reason, "{what}");
+                let damaged: Arc<dyn Medium> = Arc::new(fake.clone());
                 let fresh = Fake::default();
                 let medium: Arc<dyn Medium> = Arc::new(fresh.clone());
                 let parts = open::attempt(&medium).unwrap();
                 salvage(&damaged, &parts.tree).unwrap();
+                assert!(fake.files() == files, "{what}: still as it was found");
                 drop(parts);
                 let (store, _) = fresh.open().unwrap();
                 let saved = contents(&store);
+                assert!(saved == found, "{what}: saved is what a look finds");
                 saved_all += usize::from(saved == after(TURNS));
                 for ((space, key), value) in saved {
                     let entry = (space, key, value);

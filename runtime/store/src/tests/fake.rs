@@ -37,6 +37,10 @@ struct State {
     waiting: usize,
     /// So many syncs of the journal fail.
     failing_syncs: usize,
+    /// Syncs of files whose name begins so fail.
+    unsynced: Option<&'static str>,
+    /// What is done to files whose name begins so panics.
+    panics: Option<&'static str>,
     /// Writes to files whose name begins so fail: the disk is full.
     full: Option<&'static str>,
 }
@@ -100,6 +104,21 @@ impl Fake {
         self.0.0.lock().unwrap().full = files;
     }
 
+    /// From now on syncs of these files fail.
+    pub(super) fn fail_syncs(&self, files: Option<&'static str>) {
+        self.0.0.lock().unwrap().unsynced = files;
+    }
+
+    /// From now on whoever opens or writes these files panics.
+    pub(super) fn panic_at(&self, files: &'static str) {
+        self.0.0.lock().unwrap().panics = Some(files);
+    }
+
+    fn panics(&self, name: &str) {
+        let at = self.0.0.lock().unwrap().panics;
+        assert!(at.is_none_or(|at| !name.starts_with(at)), "a test wants it");
+    }
+
     /// Opens the store that lies here, and answers whether its end was torn.
     pub(super) fn open(&self) -> Result<(Store, bool), Failure> {
         let medium: Arc<dyn Medium> = Arc::new(self.clone());
@@ -145,6 +164,7 @@ impl Handle for Open {
     }
 
     fn write(&self, at: u64, data: &[u8]) -> io::Result<()> {
+        self.0.panics(&self.1);
         self.refused(data.len())?;
         self.0.say(Op::Write(self.1.clone(), at, data.to_owned()));
         self.with(|bytes| {
@@ -163,6 +183,10 @@ impl Handle for Open {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let unsynced = self.0.0.0.lock().unwrap().unsynced;
+        if unsynced.is_some_and(|files| self.1.starts_with(files)) {
+            return Err(io::Error::other("no sync today"));
+        }
         if self.1.starts_with("journal") {
             let (state, gate) = &*self.0.0;
             let mut state = state.lock().unwrap();
@@ -194,6 +218,7 @@ pub(super) fn write(bytes: &mut Vec<u8>, at: u64, data: &[u8]) {
 
 impl Medium for Fake {
     fn open(&self, name: &str) -> io::Result<Arc<dyn Handle>> {
+        self.panics(name);
         let missing = !self.0.0.lock().unwrap().files.contains_key(name);
         if missing {
             self.say(Op::Create(name.to_owned()));
@@ -201,6 +226,13 @@ impl Medium for Fake {
             state.files.insert(name.to_owned(), Vec::new());
         }
         Ok(Arc::new(Open(self.clone(), name.to_owned())))
+    }
+
+    fn existing(&self, name: &str) -> io::Result<Option<Arc<dyn Handle>>> {
+        if !self.0.0.lock().unwrap().files.contains_key(name) {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(Open(self.clone(), name.to_owned()))))
     }
 
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {

@@ -322,14 +322,14 @@ fn what_the_tree_cannot_take_waits_in_the_journal() {
     };
     fake.fill(Some("tree"));
     // Past the journal's turn several times.
-    for key in 0..60 {
+    for key in 0..25 {
         store.commit(put(key)).unwrap().wait().unwrap();
     }
-    assert_eq!(contents(&store).len(), 60);
+    assert_eq!(contents(&store).len(), 25);
     store.close();
     fake.fill(None);
     let (store, torn) = fake.open().unwrap();
     assert!(!torn);
-    assert_eq!(contents(&store).len(), 60);
+    assert_eq!(contents(&store).len(), 25);
     store.close();
 }

@@ -1,6 +1,6 @@
 //! The tree's file as redb wants one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,9 +10,9 @@ use redb::{BackendError, StorageBackend};
 
 use crate::medium::Handle;
 
-/// Bytes after which the file is synced while it is written, more often than redb wants: the sync of a
-/// commit in the journal, on the same disk, waits for at most that much of it.
-const SYNC_EVERY: usize = 1024 * 1024;
+/// Bytes after which the file is synced while it is written and the disk is shared, more often than redb wants:
+/// the sync of a commit in the journal waits for at most that much of it.
+const SYNC_EVERY: usize = 128 * 1024;
 
 /// Bytes that are held together.
 const PAGE: u64 = 4096;
@@ -21,6 +21,9 @@ const PAGE: u64 = 4096;
 ///
 /// While redb looks whether the file is sound it may already change it. So changes are held in memory until
 /// [`Storage::release`]: a damaged file stays as it was found.
+///
+/// From a change that the disk does not take, for want of space, they are held again. For after an error redb
+/// neither reads nor writes any more; this way it only takes longer.
 #[derive(Clone, Debug)]
 pub(super) struct Storage(Arc<Inner>);
 
@@ -30,10 +33,28 @@ struct Inner {
     /// Whether changes are held: asked without the lock.
     holds: AtomicBool,
     held: Mutex<Held>,
-    /// A sync failed: what lies in the system's cache is not what lies on the disk.
-    unsynced: AtomicBool,
+    disk: Arc<Disk>,
     /// Bytes that were written since the last sync.
     written: AtomicUsize,
+}
+
+/// What is known of the disk, by all storages of a file, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Disk {
+    /// A sync failed: what lies in the system's cache is not what lies on the disk.
+    unsynced: AtomicBool,
+    /// Commits wait for the same disk.
+    shared: AtomicBool,
+}
+
+impl Disk {
+    pub(super) fn is_unsynced(&self) -> bool {
+        self.unsynced.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn share(&self) {
+        self.shared.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What was changed and is not in the file.
@@ -42,7 +63,7 @@ struct Held {
     len: u64,
     pages: HashMap<u64, Vec<u8>>,
     /// In order, for the release.
-    changes: Vec<Change>,
+    changes: VecDeque<Change>,
 }
 
 #[derive(Debug)]
@@ -54,7 +75,7 @@ enum Change {
 
 impl Storage {
     /// Holds what is changed.
-    pub(super) fn new(file: Arc<dyn Handle>) -> io::Result<Self> {
+    pub(super) fn new(file: Arc<dyn Handle>, disk: Arc<Disk>) -> io::Result<Self> {
         let held = Held {
             len: file.len()?,
             ..Held::default()
@@ -63,31 +84,41 @@ impl Storage {
             file,
             holds: AtomicBool::new(true),
             held: Mutex::new(held),
-            unsynced: AtomicBool::new(false),
+            disk,
             written: AtomicUsize::new(0),
         })))
     }
 
-    /// Makes the changes that were held, and from now on each as it comes.
+    /// Makes the changes that were held, and from now on each as it comes. After a failure they are held on, and
+    /// it can be tried again.
     pub(super) fn release(&self) -> io::Result<()> {
         let Some(mut held) = self.held() else {
             return Ok(());
         };
-        for change in held.changes.drain(..) {
+        while let Some(change) = held.changes.front() {
             match change {
-                Change::Write(at, bytes) => self.0.file.write(at, &bytes)?,
-                Change::SetLen(len) => self.0.file.set_len(len)?,
+                Change::Write(at, bytes) => self.0.file.write(*at, bytes)?,
+                Change::SetLen(len) => self.0.file.set_len(*len)?,
                 Change::Sync => self.sync()?,
             }
+            held.changes.pop_front();
         }
         held.pages = HashMap::new();
         self.0.holds.store(false, Ordering::Release);
         Ok(())
     }
 
-    /// Whether a sync failed.
-    pub(super) fn is_unsynced(&self) -> bool {
-        self.0.unsynced.load(Ordering::Relaxed)
+    /// Whether changes are held.
+    pub(super) fn is_held(&self) -> bool {
+        self.0.holds.load(Ordering::Acquire)
+    }
+
+    /// Holds changes from now on, as after an error. There is one who makes any.
+    fn hold(&self) -> io::Result<MutexGuard<'_, Held>> {
+        let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.len = self.0.file.len()?;
+        self.0.holds.store(true, Ordering::Release);
+        Ok(held)
     }
 
     /// `None` where nothing is held.
@@ -105,7 +136,7 @@ impl Storage {
         self.0
             .file
             .sync()
-            .inspect_err(|_| self.0.unsynced.store(true, Ordering::Relaxed))
+            .inspect_err(|_| self.0.disk.unsynced.store(true, Ordering::Relaxed))
     }
 }
 
@@ -167,7 +198,7 @@ impl Held {
                 bytes.copy_from_slice(data);
             }
         });
-        self.changes.push(Change::Write(at, data.to_owned()));
+        self.changes.push_back(Change::Write(at, data.to_owned()));
         Ok(())
     }
 
@@ -181,7 +212,7 @@ impl Held {
         {
             bytes.fill(0);
         }
-        self.changes.push(Change::SetLen(len));
+        self.changes.push_back(Change::SetLen(len));
     }
 }
 
@@ -206,14 +237,19 @@ impl StorageBackend for Storage {
                 held.set_len(len);
                 Ok(())
             }
-            None => self.0.file.set_len(len),
+            None => {
+                if self.0.file.set_len(len).is_err() {
+                    self.hold()?.set_len(len);
+                }
+                Ok(())
+            }
         }
     }
 
     fn sync_data(&self) -> io::Result<()> {
         match self.held() {
             Some(mut held) => {
-                held.changes.push(Change::Sync);
+                held.changes.push_back(Change::Sync);
                 Ok(())
             }
             None => self.sync(),
@@ -224,9 +260,11 @@ impl StorageBackend for Storage {
         if let Some(mut held) = self.held() {
             return held.write(&*self.0.file, at, data);
         }
-        self.0.file.write(at, data)?;
+        if self.0.file.write(at, data).is_err() {
+            return self.hold()?.write(&*self.0.file, at, data);
+        }
         let written = self.0.written.fetch_add(data.len(), Ordering::Relaxed) + data.len();
-        if written >= SYNC_EVERY {
+        if written >= SYNC_EVERY && self.0.disk.shared.load(Ordering::Relaxed) {
             self.sync()?;
         }
         Ok(())
