@@ -17,6 +17,7 @@ mod queue;
 mod record;
 #[expect(dead_code, reason = "its callers come next")]
 pub(crate) mod seen;
+mod stored;
 mod transaction;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ pub(crate) use committer::{Committer, Puts};
 pub(crate) use letters::Shelf;
 pub(crate) use queue::{Entry, Queue};
 pub use queue::{Keep, QueueFull};
+pub use stored::Stored;
 pub(crate) use transaction::Placed;
 pub use transaction::{Transaction, TurnError};
 

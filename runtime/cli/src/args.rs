@@ -73,6 +73,9 @@ pub(crate) enum Verb {
     /// Looks into a bucket
     #[command(subcommand)]
     Kv(Kv),
+    /// Looks into the store of a node that does not run
+    #[command(subcommand)]
+    Store(Store),
     /// Gives an actor more or fewer instances
     Scale {
         /// The actor, and how many instances it is to have
@@ -249,6 +252,24 @@ pub(crate) struct Letters {
     all: bool,
 }
 
+/// A store by its folder.
+#[derive(Debug, clap::Args)]
+pub(crate) struct StoreAt {
+    /// The store's folder, also one that was set aside [default: `store` in the data directory, here]
+    #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// Reads all of it and says what is damaged, without changing anything
+    Check(StoreAt),
+    /// Prints all that can be read of it, one JSON object a line
+    Export(StoreAt),
+    /// Gives back the space that it does not use
+    Compact(StoreAt),
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Kv {
     /// Prints the value of a key
@@ -331,7 +352,7 @@ impl Verb {
             }
             Self::Dead(_) => true,
             Self::Up(_) | Self::Build(_) | Self::Check(_) | Self::Doctor(_) => false,
-            Self::Completions { .. } => false,
+            Self::Store(_) | Self::Completions { .. } => false,
         }
     }
 
@@ -346,6 +367,7 @@ impl Verb {
             | Self::Ps
             | Self::Tree
             | Self::Dead(Dead::List | Dead::Show { .. } | Dead::Redeliver { .. })
+            | Self::Store(_)
             | Self::Kv(Kv::List { .. }) => true,
             Self::Dead(Dead::Drop { .. }) => false,
             Self::Build(_) | Self::Kv(_) | Self::Stop | Self::Completions { .. } => false,
@@ -373,6 +395,9 @@ impl Verb {
             Self::Kv(Kv::Set { .. }) => "kv set",
             Self::Kv(Kv::List { .. }) => "kv list",
             Self::Kv(Kv::Delete { .. }) => "kv delete",
+            Self::Store(Store::Check(_)) => "store check",
+            Self::Store(Store::Export(_)) => "store export",
+            Self::Store(Store::Compact(_)) => "store compact",
             Self::Scale { .. } => "scale",
             Self::Restart { .. } => "restart",
             Self::Kill { .. } => "kill",

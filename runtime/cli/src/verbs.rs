@@ -13,6 +13,7 @@ mod reload;
 mod restart;
 mod scale;
 mod stop;
+mod store;
 mod sub;
 mod tree;
 mod up;
@@ -43,6 +44,7 @@ pub(crate) async fn run(args: Args, progress: &Progress) -> Ended {
         Verb::Tree => tree::run(&global).await,
         Verb::Dead(dead) => dead::run(&global, dead).await,
         Verb::Kv(kv) => kv::run(&global, kv).await,
+        Verb::Store(store) => store::run(&global, store).await,
         Verb::Scale { scaling } => scale::run(&global, &scaling).await,
         Verb::Restart { actor } => restart::run(&global, &actor).await,
         Verb::Kill { actor } => kill::run(&global, &actor).await,

@@ -41,6 +41,7 @@
 //! | `subscription` | events as somebody who looks on sees them |
 //! | [`part`](Part) | what a node says of its parts |
 //! | [`check`](check()) | what would fail at start, without starting |
+//! | [`stored`] | a look into a store that no node has open |
 //! | [`doctor`] | what a machine or an app's surroundings lack, with the remedy |
 //! | [`guarantee`](Guarantee) | what an event gets that an actor accepted |
 //!
@@ -60,6 +61,7 @@ pub mod manifest;
 mod node;
 mod part;
 mod provider;
+pub mod stored;
 mod subscription;
 mod timer;
 mod tree;

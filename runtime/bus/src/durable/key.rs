@@ -25,6 +25,12 @@ pub(crate) fn event_number(key: &[u8]) -> Option<u64> {
         .then(|| u64::from_be_bytes(*number))
 }
 
+/// The subscriber of the event that lies at a key.
+pub(crate) fn subscriber(key: &[u8]) -> u32 {
+    let number = key.get(1..5).and_then(|number| number.try_into().ok());
+    number.map_or(0, u32::from_be_bytes)
+}
+
 /// A dead letter.
 pub(crate) fn letter(id: u64) -> Bytes {
     let mut key = BytesMut::with_capacity(LETTER_LEN);
