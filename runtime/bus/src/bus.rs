@@ -9,7 +9,7 @@ use tokio::sync::{Notify, oneshot};
 use whirlwind_event::{Event, FilterTree, Topic, TopicFilter};
 use whirlwind_store::{Batch, CommitError};
 
-use crate::durable::{Durable, Placed, Puts, Queue, Shelf};
+use crate::durable::{Durable, Placed, Puts, Queue, Shelf, record};
 use crate::mailbox::{Filled, Origin, Place};
 use crate::notice::Listener;
 use crate::{
@@ -57,6 +57,8 @@ pub struct Reservation {
     pub(crate) event: Arc<Event>,
     pub(crate) hops: u32,
     places: Few<(Place, bool)>,
+    /// Whether anybody subscribes to its topic.
+    is_routed: bool,
     /// Its places in queues of durable topics.
     pub(crate) placed: Option<Placed>,
 }
@@ -203,8 +205,8 @@ impl Bus {
 
     /// Durable topics lie in these queues from now on. Call it before anybody subscribes.
     pub fn open_durable(&self, durable: Durable) {
-        self.dead_letters
-            .shelve(Shelf(Arc::clone(durable.committer())));
+        let shelf = Shelf(Arc::clone(durable.committer()));
+        self.dead_letters.shelve(shelf, durable.last_letter());
         // Once: there is one store.
         let _ = self.durable.set(durable);
     }
@@ -277,9 +279,10 @@ impl Bus {
             false => match Placed::at(topic, event, hops, &queues, &keep) {
                 Ok(placed) => placed.puts(topic, event, hops),
                 Err((queue, full)) => {
+                    // What has to fit is the record: it is larger than the event.
                     let by = By::Queue {
                         queue,
-                        bytes: envelope.size(),
+                        bytes: record::of_event(topic, event, hops).len(),
                         keep,
                         full,
                     };
@@ -369,6 +372,7 @@ impl Bus {
             topic,
             event,
             hops,
+            is_routed: placed.is_some() || !places.is_empty(),
             places,
             placed,
         })
@@ -381,10 +385,9 @@ impl Bus {
             event,
             hops,
             places,
-            placed,
+            is_routed,
+            ..
         } = reservation;
-        let is_routed = placed.is_some() || !places.is_empty();
-        drop(placed);
         if !is_routed {
             self.unrouted.fetch_add(1, Ordering::Relaxed);
         }

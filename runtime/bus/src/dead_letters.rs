@@ -196,8 +196,11 @@ impl DeadLetters {
         self.keep(&mut self.lock(), letter);
     }
 
-    /// Durable letters lie on this shelf from now on.
-    pub(crate) fn shelve(&self, shelf: Shelf) {
+    /// Durable letters lie on this shelf from now on, on which there were ids up to `last`.
+    pub(crate) fn shelve(&self, shelf: Shelf, last: u64) {
+        let mut kept = self.lock();
+        kept.last_id = kept.last_id.max(last);
+        drop(kept);
         // Once, before anything dies.
         let _ = self.shelf.set(shelf);
     }
@@ -212,11 +215,12 @@ impl DeadLetters {
         }
     }
 
-    /// Takes letters that are out of the box off the shelf too.
-    fn clear_off<'a>(&self, letters: impl IntoIterator<Item = &'a DeadLetter>) {
+    /// Takes letters that are out of the box off the shelf too. Under the lock of the box, so that the highest id on the shelf
+    /// only grows.
+    fn clear_off<'a>(&self, kept: &Kept, letters: impl IntoIterator<Item = &'a DeadLetter>) {
         if let Some(shelf) = self.shelf.get() {
             let durable = letters.into_iter().filter(|letter| letter.durable);
-            shelf.remove(durable.map(|letter| letter.id));
+            shelf.remove(durable.map(|letter| letter.id), kept.last_id);
         }
     }
 
@@ -236,7 +240,7 @@ impl DeadLetters {
             kept.pushed_out += 1;
             pushed_out.push(oldest);
         }
-        self.clear_off(&pushed_out);
+        self.clear_off(kept, &pushed_out);
         pushed_out
     }
 
@@ -269,22 +273,27 @@ impl DeadLetters {
 
     /// Takes one out, to forget it.
     pub fn take(&self, id: u64) -> Option<DeadLetter> {
-        let taken = self.take_if(id, |_| Ok::<_, std::convert::Infallible>(()));
+        let taken = self.take_if(id, |_, _| Ok::<_, std::convert::Infallible>(()));
         let Ok((letter, ())) = taken?;
-        self.clear_off([&letter]);
+        self.off_shelf(&letter);
         Some(letter)
     }
 
-    /// Takes one out if `may` says so, in one step: of several who try, one has it. `may` runs under the lock of the box, so it may
+    /// Takes one that is out of the box off the shelf too, if it lies there.
+    pub(crate) fn off_shelf(&self, letter: &DeadLetter) {
+        self.clear_off(&self.lock(), [letter]);
+    }
+
+    /// Takes one out if `may`, which is told the highest id there was too, says so, in one step: of several who try, one has it. `may` runs under the lock of the box, so it may
     /// neither wait nor record. A durable one stays on its shelf.
     pub(crate) fn take_if<T, E>(
         &self,
         id: u64,
-        may: impl FnOnce(&DeadLetter) -> Result<T, E>,
+        may: impl FnOnce(&DeadLetter, u64) -> Result<T, E>,
     ) -> Option<Result<(DeadLetter, T), E>> {
         let mut kept = self.lock();
         let place = kept.letters.iter().position(|l| l.id == id)?;
-        let got = match may(kept.letters.get(place)?) {
+        let got = match may(kept.letters.get(place)?, kept.last_id) {
             Ok(got) => got,
             Err(error) => return Some(Err(error)),
         };
@@ -298,8 +307,7 @@ impl DeadLetters {
         let mut kept = self.lock();
         kept.bytes = 0;
         let letters = std::mem::take(&mut kept.letters);
-        drop(kept);
-        self.clear_off(&letters);
+        self.clear_off(&kept, &letters);
         letters.len()
     }
 

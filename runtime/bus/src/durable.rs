@@ -14,7 +14,7 @@ mod committer;
 pub(crate) mod key;
 pub(crate) mod letters;
 mod queue;
-mod record;
+pub(crate) mod record;
 #[expect(dead_code, reason = "its callers come next")]
 pub(crate) mod seen;
 mod stored;
@@ -49,6 +49,8 @@ struct Inner {
     queues: BTreeMap<String, Arc<Queue>>,
     /// Events of those who are not subscribers any more, by their names.
     orphans: BTreeMap<String, usize>,
+    /// The highest id that a durable dead letter ever had.
+    last_letter: u64,
 }
 
 /// Why the queues cannot be had.
@@ -102,6 +104,7 @@ impl Durable {
             found.push((name, id, waiting));
         }
         let letters = letters::all(&store)?;
+        let last_letter = letters::last(&store)?;
         let committer = Arc::new(Committer::start(store, next));
         let (mut queues, mut orphans) = (BTreeMap::new(), BTreeMap::new());
         for (name, id, Waiting { events, bytes, .. }) in found {
@@ -116,6 +119,7 @@ impl Durable {
             committer,
             queues,
             orphans,
+            last_letter,
         };
         Ok((Self(Arc::new(inner)), letters))
     }
@@ -143,6 +147,10 @@ impl Durable {
 
     pub(crate) fn committer(&self) -> &Arc<Committer> {
         &self.0.committer
+    }
+
+    pub(crate) fn last_letter(&self) -> u64 {
+        self.0.last_letter
     }
 
     pub(crate) fn queue(&self, name: &str) -> Option<&Arc<Queue>> {

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use whirlwind_event::Topic;
 
-use whirlwind_store::{Batch, Space};
+use whirlwind_store::{Batch, CommitError, Space};
 
 use crate::bus::{Few, Subscriber};
-use crate::durable::{Placed, key};
+use crate::durable::{Durable, Placed, key, letters};
 use crate::mailbox::{Origin, Place};
 use crate::{Bus, DeadLetter, Envelope, MailboxFull, QueueFull, Reason};
 
 /// Room for a letter's event.
 enum Back {
     Mailboxes(Few<(Place, bool)>),
-    Queue(Placed),
+    /// Its place in a queue, which it has with the next sync.
+    Queue,
 }
 
 /// Where a dead letter went.
@@ -60,6 +61,9 @@ pub enum RedeliverError {
         /// The mailbox it does not fit in.
         full: MailboxFull,
     },
+    /// The store takes nothing now.
+    #[error("{0}; the letter is kept")]
+    Store(String),
 }
 
 impl RedeliverError {
@@ -79,22 +83,19 @@ impl Bus {
     /// # Errors
     /// [`RedeliverError`]. Where an overflow policy would drop something to make room, there is no room.
     pub fn redeliver(self: &Arc<Self>, id: u64) -> Result<Redelivered, RedeliverError> {
-        let taken = self.dead_letters().take_if(id, |letter| {
+        let taken = self.dead_letters().take_if(id, |letter, last| {
             let event = letter.event.size();
             match letter.reason {
                 Reason::MaxHops => self.places_on(&letter.topic, event).map(Back::Mailboxes),
-                _ => self.back(letter, event),
+                _ => self.back(letter, event, last),
             }
         });
         let (letter, back) = taken.ok_or(RedeliverError::Unknown(id))??;
         let places = match back {
             Back::Mailboxes(places) => places,
-            Back::Queue(placed) => {
-                let to = Redelivered::To(Arc::clone(&letter.actor));
-                self.back_to_queue(letter, placed);
-                return Ok(to);
-            }
+            Back::Queue => return Ok(Redelivered::To(letter.actor)),
         };
+        self.dead_letters().off_shelf(&letter);
         let mut delivered = 0;
         let envelope = Envelope::new(letter.topic.clone(), letter.event);
         for (place, observer) in places {
@@ -111,36 +112,55 @@ impl Bus {
     }
 
     /// Takes a letter off the shelf and its event back to its queue, in one commit.
-    fn back_to_queue(&self, letter: DeadLetter, placed: Placed) {
-        let Some(durable) = self.durable() else {
-            return;
-        };
-        let mut batch = Batch::new();
-        batch.delete(Space::Events, key::letter(letter.id));
-        let puts = placed.puts(&letter.topic, &letter.event, 0);
-        let letters = Arc::clone(self.letters());
+    fn back_to_queue(
+        &self,
+        durable: &Durable,
+        letter: &DeadLetter,
+        placed: Placed,
+        last: u64,
+    ) -> Result<(), RedeliverError> {
         let committer = durable.committer();
-        committer.end_with(batch, puts, move |done| {
-            if done.is_err() {
-                letters.restore(letter);
-            }
+        let (mut batch, place) = (Batch::new(), key::letter(letter.id));
+        let on_shelf = batch.get(committer.store(), Space::Events, &place);
+        // Its event has not ended after all, where it does not lie there: that was undone, and the letter is about to go.
+        let unknown = || RedeliverError::Unknown(letter.id);
+        on_shelf
+            .map_err(|error| RedeliverError::Store(error.to_string()))?
+            .ok_or_else(unknown)?;
+        letters::remove(&mut batch, letter.id, last);
+        let puts = placed.puts(&letter.topic, &letter.event, 0);
+        let taken = committer.commit(batch, puts, || {
+            let (letters, letter) = (Arc::clone(self.letters()), letter.clone());
+            let store = committer.store().clone();
+            Box::new(move |done| {
+                // Undone together with what made it a letter, there is an event again and no letter.
+                let is_there = || matches!(store.get(Space::Events, &place), Ok(Some(_)));
+                if done.is_err() && is_there() {
+                    letters.restore(letter);
+                }
+            })
         });
+        taken.map_err(|error| match error {
+            CommitError::Conflict => unknown(),
+            other => RedeliverError::Store(other.to_string()),
+        })
     }
 
-    fn back(&self, letter: &DeadLetter, bytes: usize) -> Result<Back, RedeliverError> {
+    fn back(&self, letter: &DeadLetter, bytes: usize, last: u64) -> Result<Back, RedeliverError> {
         let mailbox = self.named(&letter.actor);
         let mailbox = mailbox.ok_or_else(|| RedeliverError::NoActor(Arc::clone(&letter.actor)))?;
         if mailbox.is_gone() {
             return Err(RedeliverError::Gone(Arc::clone(&letter.actor)));
         }
-        if let Some(queue) = mailbox.durable().filter(|_| letter.durable) {
+        if let Some(durable) = self.durable()
+            && let Some(queue) = mailbox.durable().filter(|_| letter.durable)
+        {
             let keep = self.rules().keep(&letter.topic);
             let queues = [Arc::clone(queue)];
             let placed = Placed::at(&letter.topic, &letter.event, 0, &queues, &keep);
-            return match placed {
-                Ok(placed) => Ok(Back::Queue(placed)),
-                Err((_, full)) => Err(RedeliverError::QueueFull(full)),
-            };
+            let placed = placed.map_err(|(_, full)| RedeliverError::QueueFull(full))?;
+            self.back_to_queue(durable, letter, placed, last)?;
+            return Ok(Back::Queue);
         }
         let mut places = Few::new();
         places.push((self.room(&mailbox, bytes)?, false));

@@ -84,6 +84,8 @@ mod salvage;
 mod sealed;
 mod space;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tree;
 mod writer;
 

@@ -5,6 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 /// What keys of [`Space::Events`](whirlwind_store::Space::Events) begin with.
 const EVENT: u8 = 1;
 const LETTER: u8 = 2;
+const LAST_LETTER: u8 = 3;
 
 const EVENT_LEN: usize = 1 + 4 + 8;
 const LETTER_LEN: usize = 1 + 8;
@@ -37,6 +38,11 @@ pub(crate) fn letter(id: u64) -> Bytes {
     key.put_u8(LETTER);
     key.put_u64(id);
     key.freeze()
+}
+
+/// Where the highest id lies that a dead letter ever had, once one was taken away.
+pub(crate) fn last_letter() -> Bytes {
+    Bytes::from_static(&[LAST_LETTER])
 }
 
 /// The id of the dead letter that lies at a key.

@@ -14,11 +14,11 @@ use crate::DeadLetter;
 pub(crate) struct Shelf(pub(crate) Arc<Committer>);
 
 impl Shelf {
-    /// Forgets a letter. What cannot be forgotten now is there again after a restart.
-    pub(crate) fn remove(&self, ids: impl IntoIterator<Item = u64>) {
+    /// Forgets letters, but not that there were ids up to `last`. What cannot be forgotten now is there again after a restart.
+    pub(crate) fn remove(&self, ids: impl IntoIterator<Item = u64>, last: u64) {
         let mut batch = Batch::new();
         for id in ids {
-            batch.delete(Space::Events, key::letter(id));
+            remove(&mut batch, id, last);
         }
         if batch.is_empty() {
             return;
@@ -28,6 +28,23 @@ impl Shelf {
             tracing::error!("a durable dead letter cannot be taken out of the store: {error}");
         }
     }
+}
+
+/// Takes a letter out. Ids go on after `last`, the highest there was: that letter may be gone too.
+pub(crate) fn remove(batch: &mut Batch, id: u64, last: u64) {
+    batch.delete(Space::Events, key::letter(id));
+    batch.put(
+        Space::Events,
+        key::last_letter(),
+        last.to_be_bytes().to_vec(),
+    );
+}
+
+/// The highest id of those that were taken out, and of any that came before.
+pub(crate) fn last(store: &Store) -> Result<u64, ReadError> {
+    let last = store.get(Space::Events, &key::last_letter())?;
+    let last = last.and_then(|last| <[u8; 8]>::try_from(&*last).ok());
+    Ok(last.map_or(0, u64::from_be_bytes))
 }
 
 /// Puts a letter into a batch.

@@ -285,6 +285,9 @@ impl Queue {
         let envelope = state.ready.pop_front()?;
         state.bytes = state.bytes.saturating_sub(envelope.size());
         self.available.fetch_sub(1, Ordering::SeqCst);
+        drop(state);
+        // The oldest that waits is another one now.
+        self.room.notify_waiters();
         Some(envelope)
     }
 

@@ -1,0 +1,12 @@
+//! Durable topics, on a store in a directory whose disk fails when a test says so.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod accept;
+mod caps;
+mod conflicts;
+mod faults;
+mod letters;
+mod node;
