@@ -373,6 +373,7 @@ fn inbox(bus: &Bus, spec: &app::Actor) -> Inbox {
             bytes: usize::try_from(spec.mailbox.bytes).unwrap_or(usize::MAX),
         },
         overflow: spec.mailbox.overflow.into(),
+        partition: None,
     });
     for filter in &spec.subscribe {
         bus.subscribe(filter, &mailbox);
