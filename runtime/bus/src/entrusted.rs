@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use whirlwind_store::{Batch, CommitError, Space};
 
 use crate::durable::{Committer, key, letters};
 use crate::inbox::{InHand, count};
+use crate::mailbox::Counters;
 use crate::{Bus, Envelope, Inbox, Lease, Reason};
 
 /// An event taken out of a lease's hand, to be ended later, while the lease reads on: for a worker that waits for answers to
@@ -94,12 +96,21 @@ impl Entrusted {
     }
 
     /// It has been handled, and that is known to last.
-    pub(crate) fn took_effect(mut self) {
+    pub(crate) fn took_effect(self) {
+        self.ended(|counters| &counters.handled);
+    }
+
+    /// It had been handled before, and that is known to last.
+    pub(crate) fn was_seen(self) {
+        self.ended(|counters| &counters.duplicates);
+    }
+
+    fn ended(mut self, counter: fn(&Counters) -> &AtomicU64) {
         if let Some(in_hand) = self.in_hand.take() {
             let InHand {
                 mut envelope, lane, ..
             } = in_hand;
-            count(&self.inbox.shared.counters.handled);
+            count(counter(&self.inbox.shared.counters));
             let awaited = envelope.is_awaited();
             if let Some(entry) = envelope.entry.take() {
                 entry.queue.ended(entry.bytes);

@@ -47,7 +47,9 @@ pub use dead_letters::{
     DeadLetter, DeadLetterCounts, DeadLetterLimits, DeadLetters, Reason, UnknownReason,
 };
 pub use departure::Emptied;
-pub use durable::{Durable, DurableError, Keep, QueueFull, Transaction, TurnError};
+pub use durable::{
+    Begin, Durable, DurableError, Keep, QueueFull, SeenWindow, Transaction, TurnError,
+};
 pub use entrusted::Entrusted;
 pub use envelope::Envelope;
 pub use inbox::{Inbox, Lease, LeftInHand, SlotTaken};

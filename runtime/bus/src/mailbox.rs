@@ -125,6 +125,7 @@ pub(crate) struct Counters {
     pub(crate) retried: AtomicU64,
     pub(crate) dead: AtomicU64,
     pub(crate) dropped: AtomicU64,
+    pub(crate) duplicates: AtomicU64,
 }
 
 /// What a mailbox has seen since the node started, and what lies in it now.
@@ -144,6 +145,8 @@ pub struct Stats {
     pub dead: u64,
     /// Events that a dropping overflow ended.
     pub dropped: u64,
+    /// Events that had been handled before, and were not again.
+    pub duplicates: u64,
 }
 
 /// A publish from inside met a full mailbox that rejects.
@@ -349,6 +352,7 @@ impl Shared {
             retried: read(&self.counters.retried),
             dead: read(&self.counters.dead),
             dropped: read(&self.counters.dropped),
+            duplicates: read(&self.counters.duplicates),
         }
     }
 
