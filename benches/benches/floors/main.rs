@@ -71,6 +71,7 @@ async fn turn(run: &Run, report: &mut Report, relay: &Path) {
         name: "relay".into(),
         capacity: Capacity::default(),
         overflow: Overflow::default(),
+        partition: None,
     });
     bus.subscribe(&TopicFilter::parse(IN).unwrap(), &mailbox);
     let mut lease = inbox.lease(0).unwrap();

@@ -49,7 +49,8 @@ impl Bus {
         }
     }
 
-    /// Ends the events in a mailbox: first those in hand when their instances ended, then the queue. Each is a dead letter of
+    /// Ends the events in a mailbox: first those in hand when their instances ended, then those that
+    /// wait for another of their key, then the queue. Each is a dead letter of
     /// this `reason`, except where a door waits to acknowledge it: that one goes back; and what lies in the store stays there.
     /// News of the node is dropped and counted. What a lease still has in hand stays.
     pub fn empty(self: &Arc<Self>, inbox: &Inbox, reason: Reason) -> Emptied {

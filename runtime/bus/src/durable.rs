@@ -15,7 +15,6 @@ pub(crate) mod key;
 pub(crate) mod letters;
 mod queue;
 pub(crate) mod record;
-#[expect(dead_code, reason = "its callers come next")]
 pub(crate) mod seen;
 mod stored;
 mod transaction;
@@ -31,9 +30,11 @@ pub(crate) use committer::{Committer, Puts};
 pub(crate) use letters::Shelf;
 pub(crate) use queue::{Entry, Queue};
 pub use queue::{Keep, QueueFull};
+use seen::Seen;
+pub use seen::SeenWindow;
 pub use stored::Stored;
 pub(crate) use transaction::Placed;
-pub use transaction::{Transaction, TurnError};
+pub use transaction::{Begin, Transaction, TurnError};
 
 use crate::DeadLetter;
 
@@ -46,6 +47,8 @@ pub struct Durable(Arc<Inner>);
 
 struct Inner {
     committer: Arc<Committer>,
+    /// What was handled on topics that know what comes again.
+    seen: Arc<Seen>,
     queues: BTreeMap<String, Arc<Queue>>,
     /// Events of those who are not subscribers any more, by their names.
     orphans: BTreeMap<String, usize>,
@@ -97,7 +100,9 @@ impl Durable {
         if !batch.is_empty() {
             store.commit(batch)?.wait()?;
         }
-        let (mut found, mut next) = (Vec::new(), 0);
+        // A number that is remembered is not given to another event.
+        let (seen, highest) = Seen::open(&store)?;
+        let (mut found, mut next) = (Vec::new(), highest.map_or(0, |highest| highest + 1));
         for (name, id) in known {
             let waiting = waiting(&store, id)?;
             next = next.max(waiting.last.map_or(0, |last| last + 1));
@@ -117,6 +122,7 @@ impl Durable {
         }
         let inner = Inner {
             committer,
+            seen: Arc::new(seen),
             queues,
             orphans,
             last_letter,
@@ -151,6 +157,10 @@ impl Durable {
 
     pub(crate) fn last_letter(&self) -> u64 {
         self.0.last_letter
+    }
+
+    pub(crate) fn seen(&self) -> &Arc<Seen> {
+        &self.0.seen
     }
 
     pub(crate) fn queue(&self, name: &str) -> Option<&Arc<Queue>> {

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use whirlwind_store::{Batch, CommitError, Space};
 
 use crate::durable::{Committer, key, letters};
 use crate::inbox::{InHand, count};
+use crate::mailbox::Counters;
 use crate::{Bus, Envelope, Inbox, Lease, Reason};
 
 /// An event taken out of a lease's hand, to be ended later, while the lease reads on: for a worker that waits for answers to
@@ -45,32 +47,39 @@ impl Entrusted {
     /// Ends it: a dead letter, which lies in the store if the event did. Answers its id.
     pub fn dead_letter(mut self, bus: &Arc<Bus>, reason: Reason, error: String) -> Option<u64> {
         let durable = self.in_store();
-        let InHand { envelope, .. } = self.in_hand.take()?;
+        let InHand { envelope, lane, .. } = self.in_hand.take()?;
         let inbox = &self.inbox;
         count(&inbox.shared.counters.failed);
         let Some((committer, mut batch)) = durable else {
             let awaited = envelope.is_awaited();
             let id = inbox.dead_letter(bus, envelope, reason, error);
             inbox.shared.ended(awaited);
+            drop(lane);
             return Some(id);
         };
         let kept = envelope.twin();
         let id = inbox.dead_letter(bus, envelope, reason, error);
         let Some(letter) = bus.dead_letters().latest(id) else {
             // It was too large for the box, and went out of it at once.
-            committer.end(batch, move |_| kept.release());
+            committer.end(batch, move |_| {
+                kept.release();
+                drop(lane);
+            });
             return Some(id);
         };
         letters::put(&mut batch, &letter);
         let (letters, inbox) = (Arc::clone(bus.letters()), inbox.clone());
         committer.end(batch, move |done| match done {
-            Ok(()) => kept.release(),
+            Ok(()) => {
+                kept.release();
+                drop(lane);
+            }
             Err(error) => {
                 // The event has not ended after all.
                 letters.unrecord(id);
                 let left = Self {
                     inbox,
-                    in_hand: Some(InHand::new(kept)),
+                    in_hand: Some(InHand::new(kept).in_lane(lane)),
                 };
                 left.undone(&error);
             }
@@ -87,15 +96,29 @@ impl Entrusted {
     }
 
     /// It has been handled, and that is known to last.
-    pub(crate) fn took_effect(mut self) {
-        if let Some(InHand { mut envelope, .. }) = self.in_hand.take() {
-            count(&self.inbox.shared.counters.handled);
+    pub(crate) fn took_effect(self) {
+        self.ended(|counters| &counters.handled);
+    }
+
+    /// It had been handled before, and that is known to last.
+    pub(crate) fn was_seen(self) {
+        self.ended(|counters| &counters.duplicates);
+    }
+
+    fn ended(mut self, counter: fn(&Counters) -> &AtomicU64) {
+        if let Some(in_hand) = self.in_hand.take() {
+            let InHand {
+                mut envelope, lane, ..
+            } = in_hand;
+            count(counter(&self.inbox.shared.counters));
             let awaited = envelope.is_awaited();
             if let Some(entry) = envelope.entry.take() {
                 entry.queue.ended(entry.bytes);
             }
             envelope.settle();
             self.inbox.shared.ended(awaited);
+            // The next of its key begins when nothing of this one is left to do.
+            drop(lane);
         }
     }
 

@@ -12,6 +12,7 @@ use whirlwind_event::{Event, Topic};
 
 use crate::left::Left;
 use crate::mailbox::Shared;
+use crate::order::Lane;
 use crate::{Bus, Envelope, Mailbox, Reason, Stats};
 
 /// The receiving end: held by the running app above the actor, so that it outlives every kind of restart. Clones share it.
@@ -33,6 +34,8 @@ enum Slot {
 pub(crate) struct InHand {
     pub(crate) envelope: Envelope,
     pub(crate) not_before: Option<Instant>,
+    /// Its lane, if it is kept in order with others: left when this is dropped.
+    pub(crate) lane: Option<Lane>,
 }
 
 impl InHand {
@@ -40,7 +43,12 @@ impl InHand {
         Self {
             envelope,
             not_before: None,
+            lane: None,
         }
+    }
+
+    pub(crate) fn in_lane(self, lane: Option<Lane>) -> Self {
+        Self { lane, ..self }
     }
 }
 
@@ -48,6 +56,7 @@ impl InHand {
 ///
 /// A lease that is dropped with an event in hand leaves it in its worker's slot, and the next lease of that slot reads it
 /// first: a queue cannot push to its front. A task that is aborted in mid-call therefore loses nothing and raises no attempt.
+/// Where events are kept in order by a key, those of its key wait for it meanwhile.
 /// Where no next lease of that slot will come ([`Inbox::workers`]), the leases of the others read it before the queue.
 pub struct Lease {
     pub(crate) inbox: Inbox,
@@ -107,8 +116,8 @@ impl Inbox {
         Mailbox(Arc::clone(&self.shared))
     }
 
-    /// What earlier incarnations left in their slots, in the order of slots, then what workers left that do not come again. A
-    /// slot that is leased keeps what it has.
+    /// What earlier incarnations left in their slots, in the order of slots, then what workers left that do not come again, then
+    /// what waits for another of its key. A slot that is leased keeps what it has.
     pub(crate) fn take_left(&self) -> Vec<Envelope> {
         let mut slots = self.slots();
         let left = slots.extract_if(|_, slot| matches!(slot, Slot::Left(_)));
@@ -119,9 +128,13 @@ impl Inbox {
             Slot::Leased => None,
         });
         let orphans = std::iter::from_fn(|| self.left.take());
-        envelopes
+        let mut left: Vec<Envelope> = envelopes
             .chain(orphans.map(|in_hand| in_hand.envelope))
-            .collect()
+            .collect();
+        if let Some(order) = &self.shared.order {
+            left.extend(order.drain(&self.shared));
+        }
+        left
     }
 
     /// Whether somebody reads.
@@ -273,7 +286,11 @@ impl Lease {
         if let Some(left) = self.inbox.left.take() {
             return Some(left);
         }
-        let Some(durable) = self.inbox.shared.durable.get() else {
+        let shared = &self.inbox.shared;
+        if let Some(order) = &shared.order {
+            return order.next(shared, self.was_durable);
+        }
+        let Some(durable) = shared.durable.get() else {
             return self.queued();
         };
         let durable = || durable.take().map(InHand::new);
@@ -300,6 +317,10 @@ impl Lease {
             more.as_mut().enable();
             if let Some(in_hand) = self.at_once() {
                 return in_hand;
+            }
+            if self.inbox.shared.order.is_some() {
+                more.await;
+                continue;
             }
             tokio::select! {
                 biased;

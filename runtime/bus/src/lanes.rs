@@ -19,25 +19,21 @@ use crate::partition::Key;
 pub(crate) struct Lanes<T> {
     /// The lanes that are busy, and what waits behind what runs in each, with its number.
     busy: HashMap<Key, VecDeque<(u64, T)>>,
-    parked: usize,
-    bound: usize,
     /// Numbers the parked, for [`drain`](Self::drain).
     next: u64,
 }
 
 impl<T> Lanes<T> {
-    /// Lanes that are full with `bound` parked items.
-    pub(crate) fn new(bound: usize) -> Self {
+    /// Lanes that are all free.
+    pub(crate) fn new() -> Self {
         Self {
             busy: HashMap::new(),
-            parked: 0,
-            bound,
             next: 0,
         }
     }
 
     /// An item enters its lane. It comes back if the lane was free, which is busy from now on: it is to be run. Else it is
-    /// parked, also where that is past the bound: the bound is for whoever feeds.
+    /// parked. How many may be is for whoever feeds to say.
     #[must_use = "an item that comes back is to be run"]
     pub(crate) fn enter(&mut self, key: Option<Key>, item: T) -> Option<T> {
         let Some(key) = key else {
@@ -51,7 +47,6 @@ impl<T> Lanes<T> {
             Entry::Occupied(mut busy) => {
                 busy.get_mut().push_back((self.next, item));
                 self.next += 1;
-                self.parked += 1;
                 None
             }
         }
@@ -66,10 +61,7 @@ impl<T> Lanes<T> {
             return None;
         };
         match lane.get_mut().pop_front() {
-            Some((_, next)) => {
-                self.parked -= 1;
-                Some(next)
-            }
+            Some((_, next)) => Some(next),
             None => {
                 lane.remove();
                 None
@@ -77,20 +69,8 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Whether as many items are parked as may be. Whoever feeds stops until an item has left: what it would bring next may
-    /// be of a lane that is free, but what is before it is not.
-    pub(crate) fn is_full(&self) -> bool {
-        self.parked >= self.bound
-    }
-
-    /// How many items wait for their lanes.
-    pub(crate) fn parked(&self) -> usize {
-        self.parked
-    }
-
     /// Takes everything that is parked, in the order in which it entered. What runs goes on running, and its lanes stay busy.
     pub(crate) fn drain(&mut self) -> Vec<T> {
-        self.parked = 0;
         let lanes = self.busy.values_mut().flat_map(mem::take);
         let mut all: Vec<(u64, T)> = lanes.collect();
         all.sort_unstable_by_key(|(number, _)| *number);

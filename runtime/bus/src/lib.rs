@@ -13,6 +13,7 @@
 //! | [`entrusted`](Entrusted) | events that a worker has in hand beside the one it reads |
 //! | [`durable`](Durable) | topics whose events are on the disk: their queues, and a turn as one transaction |
 //! | `left` | what workers left that do not come again |
+//! | `order` | which events may run now, where those of one key go one at a time ([`Partition`]) |
 //! | [`settlement`](Settlement) | the counted acknowledgement token of a door |
 //! | [`dead_letters`](DeadLetters) | events that could not be handled, with their cause |
 //! | [`redelivery`](Redelivered) | a dead letter's way back into mailboxes |
@@ -30,13 +31,12 @@ mod durable;
 mod entrusted;
 mod envelope;
 mod inbox;
-#[cfg_attr(not(test), expect(dead_code, reason = "the inbox does not use it yet"))]
 mod lanes;
 mod left;
 mod load;
 mod mailbox;
 mod notice;
-#[cfg_attr(not(test), expect(dead_code, reason = "the inbox does not use it yet"))]
+mod order;
 mod partition;
 mod redelivery;
 mod rules;
@@ -47,7 +47,9 @@ pub use dead_letters::{
     DeadLetter, DeadLetterCounts, DeadLetterLimits, DeadLetters, Reason, UnknownReason,
 };
 pub use departure::Emptied;
-pub use durable::{Durable, DurableError, Keep, QueueFull, Stored, Transaction, TurnError};
+pub use durable::{
+    Begin, Durable, DurableError, Keep, QueueFull, SeenWindow, Stored, Transaction, TurnError,
+};
 pub use entrusted::Entrusted;
 pub use envelope::Envelope;
 pub use inbox::{Inbox, Lease, LeftInHand, SlotTaken};

@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 use crate::bus::Drain;
 use crate::durable::Queue;
 use crate::load::{self, Load};
-use crate::{Envelope, Inbox};
+use crate::order::Order;
+use crate::{Envelope, Inbox, Partition};
 
 /// A number of events, and of bytes together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,9 @@ impl fmt::Display for Capacity {
 /// | `DropNewest` | the new event goes and is counted | the same |
 /// | `DeadLetter` | the new event becomes a dead letter | the same |
 ///
+/// `DropOldest` drops the oldest in the queue. It cannot reach events that wait for another of their key ([`MailboxSpec::partition`]):
+/// where those take all the room, the new event goes.
+///
 /// There is no `Block`: two full actors that publish to each other would wait for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
@@ -72,7 +76,7 @@ impl Overflow {
 }
 
 /// What a mailbox is made from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct MailboxSpec {
     /// The actor or door it belongs to, as errors and listings name it.
     pub name: Arc<str>,
@@ -80,6 +84,9 @@ pub struct MailboxSpec {
     pub capacity: Capacity,
     /// What happens past that.
     pub overflow: Overflow,
+    /// What its events are kept in order by: those of one key are handled one at a time, in the order in which their queue has them,
+    /// each when the one before has come to its end for good. Those of a durable topic are in no order with the others.
+    pub partition: Option<Partition>,
 }
 
 /// The sending end of a mailbox; clones share it.
@@ -105,6 +112,8 @@ pub(crate) struct Shared {
     pub(crate) more: Arc<Notify>,
     /// What waits for it on durable topics, if it may hear any.
     pub(crate) durable: OnceLock<Arc<Queue>>,
+    /// Which of its events may run now, if they are kept in order by a key.
+    pub(crate) order: Option<Arc<Order>>,
 }
 
 #[derive(Debug, Default)]
@@ -116,12 +125,13 @@ pub(crate) struct Counters {
     pub(crate) retried: AtomicU64,
     pub(crate) dead: AtomicU64,
     pub(crate) dropped: AtomicU64,
+    pub(crate) duplicates: AtomicU64,
 }
 
 /// What a mailbox has seen since the node started, and what lies in it now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Events waiting now, places reserved by running turns included; of durable topics also those in hand.
+    /// Events waiting now, also for others of their key, and places reserved by running turns; of durable topics also those in hand.
     pub depth: usize,
     /// Events it took; those on topics of the system, and on durable topics, are not counted, as nobody waits for their end.
     pub accepted: u64,
@@ -135,6 +145,8 @@ pub struct Stats {
     pub dead: u64,
     /// Events that a dropping overflow ended.
     pub dropped: u64,
+    /// Events that had been handled before, and were not again.
+    pub duplicates: u64,
 }
 
 /// A publish from inside met a full mailbox that rejects.
@@ -178,6 +190,9 @@ impl Mailbox {
             bytes: spec.capacity.bytes.clamp(1, load::MAX.bytes),
         };
         let (sender, receiver) = flume::bounded(capacity.events);
+        let more = Arc::default();
+        let order = |partition| Arc::new(Order::new(partition, Arc::clone(&more)));
+        let order = spec.partition.map(order);
         let shared = Arc::new(Shared {
             name: spec.name,
             capacity,
@@ -189,8 +204,9 @@ impl Mailbox {
             counters: Counters::default(),
             drain,
             gone: AtomicBool::new(false),
-            more: Arc::default(),
+            more,
             durable: OnceLock::new(),
+            order,
         });
         (Self(Arc::clone(&shared)), Inbox::new(shared))
     }
@@ -336,6 +352,7 @@ impl Shared {
             retried: read(&self.counters.retried),
             dead: read(&self.counters.dead),
             dropped: read(&self.counters.dropped),
+            duplicates: read(&self.counters.duplicates),
         }
     }
 
@@ -348,6 +365,10 @@ impl Shared {
             debug_assert!(false, "a reserved place was not free");
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
             self.ended(refused.into_inner().is_awaited());
+        }
+        if self.order.is_some() {
+            // Whoever reads in order does not wait at the queue.
+            self.more.notify_one();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use whirlwind_event::{FilterTree, Topic, TopicFilter};
 
-use crate::Keep;
+use crate::{Keep, SeenWindow};
 
 /// The size limit of an event where no rule names another: large enough for a picture, small against a mailbox's 16 MiB.
 pub const DEFAULT_MAX_EVENT: usize = 1024 * 1024;
@@ -18,6 +18,9 @@ pub struct TopicRule {
     pub durable: Option<bool>,
     /// How much may wait for one subscriber on a durable topic.
     pub keep: Option<Keep>,
+    /// How far back a durable topic knows events that come again: they are not handled twice. Of a subscriber to several such topics
+    /// all is remembered for as long as the widest of all windows says.
+    pub dedup: Option<SeenWindow>,
 }
 
 /// All rules, looked up by topic. Where several match, the first that says something (in the order they were given) holds.
@@ -26,19 +29,33 @@ pub struct TopicRules {
     tree: FilterTree<(usize, TopicRule)>,
     /// The filters of those that make topics durable.
     durable: Vec<TopicFilter>,
+    /// The widest window of those that events are known in.
+    widest: Option<SeenWindow>,
 }
 
 impl TopicRules {
     /// The rules, the most specific first.
     pub fn new(rules: impl IntoIterator<Item = (TopicFilter, TopicRule)>) -> Self {
         let (mut tree, mut durable) = (FilterTree::new(), Vec::new());
+        let mut widest: Option<SeenWindow> = None;
         for (place, (filter, rule)) in rules.into_iter().enumerate() {
             if rule.durable == Some(true) {
                 durable.push(filter.clone());
             }
+            if let Some(window) = rule.dedup {
+                let before = widest.unwrap_or(window);
+                widest = Some(SeenWindow {
+                    count: before.count.max(window.count),
+                    age: before.age.max(window.age),
+                });
+            }
             tree.insert(&filter, (place, rule));
         }
-        Self { tree, durable }
+        Self {
+            tree,
+            durable,
+            widest,
+        }
     }
 
     /// Whether `topic` is durable.
@@ -54,6 +71,17 @@ impl TopicRules {
     /// How much may wait for one subscriber, where `topic` is durable.
     pub fn keep(&self, topic: &Topic) -> Keep {
         self.first(topic, |rule| rule.keep).unwrap_or_default()
+    }
+
+    /// How far back events that come again on `topic` are known, if they are.
+    pub fn dedup(&self, topic: &Topic) -> Option<SeenWindow> {
+        self.widest?;
+        self.first(topic, |rule| rule.dedup)
+    }
+
+    /// The widest window of all topics.
+    pub(crate) fn widest(&self) -> Option<&SeenWindow> {
+        self.widest.as_ref()
     }
 
     /// The largest event that `topic` takes, in bytes.

@@ -91,6 +91,7 @@ async fn a_mailbox_is_bounded_by_bytes_too() {
             bytes: 10_000,
         },
         overflow: Overflow::Reject,
+        partition: None,
     });
     bus.subscribe(&filter("a"), &mailbox);
     let big = |id: &str| Envelope::new(topic("a"), event(id, 4_000));
@@ -123,6 +124,7 @@ async fn an_event_that_can_never_fit_is_a_dead_letter_and_its_door_is_answered()
             bytes: 100,
         },
         overflow: Overflow::Reject,
+        partition: None,
     });
     bus.subscribe(&filter("a"), &mailbox);
     let (share, settled) = Settlement::new();
@@ -314,6 +316,7 @@ async fn an_observer_sees_events_and_holds_up_nothing() {
         name: "looker".into(),
         capacity: Capacity::default(),
         overflow: Overflow::DropNewest,
+        partition: None,
     });
     bus.observe(&filter("#"), &observer);
     let (share, settled) = Settlement::new();

@@ -91,6 +91,7 @@ proptest! {
             name: "a".into(),
             capacity: Capacity { events: CAPACITY, ..Capacity::default() },
             overflow: policy,
+            partition: None,
         });
         bus.subscribe(&filter("a"), &mailbox);
         let mut model = Model::default();

@@ -56,6 +56,7 @@ fn observer(bus: &Arc<Bus>, events: usize) -> Inbox {
             ..Capacity::default()
         },
         overflow: Overflow::DropNewest,
+        partition: None,
     });
     bus.observe(&filter("$sys/#"), &mailbox);
     inbox

@@ -83,6 +83,7 @@ async fn an_observer_sees_a_cause_before_its_effect() {
         name: "observer".into(),
         capacity: Capacity::default(),
         overflow: Overflow::Reject,
+        partition: None,
     });
     bus.observe(&filter("#"), &observer);
     let echo = tokio::spawn({

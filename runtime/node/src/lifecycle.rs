@@ -249,6 +249,7 @@ mod tests {
             name: "watch".into(),
             capacity: Capacity::default(),
             overflow: Overflow::DropNewest,
+            partition: None,
         });
         let built = Cell::new(0);
         let announce = || {

@@ -39,6 +39,7 @@ impl Subscription {
             name: format!("subscription to {filter}").into(),
             capacity: Capacity::default(),
             overflow: Overflow::DropNewest,
+            partition: None,
         });
         bus.observe(filter, &mailbox);
         Self {

@@ -135,6 +135,8 @@ struct Held {
     first: u64,
     /// No entry is older; 0 where that is not known.
     earliest: u64,
+    /// How many were remembered since somebody was told to sweep.
+    since: usize,
 }
 
 /// A batch that deletes what is out of the window.
@@ -154,29 +156,30 @@ pub(crate) struct Evicted {
 }
 
 impl Seen {
-    /// Counts what a store remembers. Before the first turn.
+    /// Counts what a store remembers. Before the first turn. Answers the highest number too.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub(crate) fn open(store: &Store) -> Result<Self, ReadError> {
+    pub(crate) fn open(store: &Store) -> Result<(Self, Option<u64>), ReadError> {
         let mut held = HashMap::<u32, Held>::new();
-        let mut after = vec![BY_AGE];
+        let (mut after, mut highest) = (vec![BY_AGE], None);
         loop {
             let range = (Bound::Excluded(&*after), Bound::Excluded(&[END][..]));
             let keys = store.scan_keys(Space::Seen, range, COUNTED)?;
             for key in &keys {
-                let (subscriber, _) = parse_by_age(key)?;
+                let (subscriber, number) = parse_by_age(key)?;
+                highest = highest.max(Some(number));
                 held.entry(subscriber).or_default().entries += 1;
             }
             match keys.last() {
                 Some(last) if keys.len() == COUNTED => after = last.to_vec(),
-                _ => return Ok(Self(Mutex::new(held))),
+                _ => return Ok((Self(Mutex::new(held)), highest)),
             }
         }
     }
 
-    /// Those who remember something, in no order. Of one that does not subscribe any more, sweep everything: by a window of
-    /// no events.
+    /// Those who remember something, in no order.
+    #[cfg(test)]
     pub(crate) fn subscribers(&self) -> Vec<u32> {
         self.held().keys().copied().collect()
     }
@@ -186,8 +189,19 @@ impl Seen {
         let mut all = self.held();
         let held = all.entry(fresh.subscriber).or_insert_with(Held::nothing);
         held.entries += i64::from(fresh.added);
+        held.since += 1;
         held.first = held.first.min(fresh.number);
         held.earliest = held.earliest.min(fresh.time);
+    }
+
+    /// Whether so many were remembered for a subscriber that a sweep is worth its look: once for each time it is.
+    pub(crate) fn is_due(&self, subscriber: u32) -> bool {
+        let mut all = self.held();
+        let Some(held) = all.get_mut(&subscriber).filter(|held| held.since >= SWEPT) else {
+            return false;
+        };
+        held.since = 0;
+        true
     }
 
     /// Finds what of a subscriber's is out of the window: some of it, the oldest by their numbers. `None` where there is
@@ -261,6 +275,7 @@ impl Held {
             entries: 0,
             first: u64::MAX,
             earliest: u64::MAX,
+            since: 0,
         }
     }
 

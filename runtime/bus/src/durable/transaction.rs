@@ -1,14 +1,16 @@
 //! What a turn commits.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 use whirlwind_event::{Event, Topic};
-use whirlwind_store::{Batch, CommitError, Space};
+use whirlwind_store::{Batch, CommitError, ReadError, Space};
 
-use super::committer::{Put, Puts};
+use super::committer::{Committer, Put, Puts};
 use super::queue::{Queue, QueuePlace};
+use super::seen::{Fresh, Seen, SeenWindow};
 use super::{Keep, QueueFull, key, record};
 use crate::bus::Reservation;
 use crate::{Bus, Envelope, Lease};
@@ -22,6 +24,21 @@ pub struct Transaction {
     puts: Puts,
     /// Whether anything was done with the store.
     touched: bool,
+    /// What is remembered of its event.
+    fresh: Option<Fresh>,
+}
+
+/// What is to be done with the event in hand.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and a box would be an allocation for each turn"
+)]
+pub enum Begin {
+    /// It is to be handled, in this transaction.
+    Run(Transaction),
+    /// It was handled before: it has come to its end without a turn.
+    Duplicate,
 }
 
 /// Why a turn did not take effect. Nothing of it did, and its event is still in hand.
@@ -96,6 +113,59 @@ impl Transaction {
 }
 
 impl Lease {
+    /// Begins a turn with the event in hand. One of a durable topic that knows what comes again ends here if it was handled before.
+    ///
+    /// What is found is compared by [`commit`](Self::commit): of two turns with copies of one event, one is a conflict.
+    ///
+    /// # Errors
+    /// [`TurnError`]; the event is still in hand.
+    pub async fn begin(&mut self, bus: &Bus) -> Result<Begin, TurnError> {
+        let mut turn = Transaction::default();
+        let Some(envelope) = self.in_hand() else {
+            return Ok(Begin::Run(turn));
+        };
+        let (Some(entry), Some(durable)) = (&envelope.entry, bus.durable()) else {
+            return Ok(Begin::Run(turn));
+        };
+        let (committer, store) = (durable.committer(), durable.store());
+        let key = key::event(entry.queue.id, entry.number);
+        let there = turn.batch.get(store, Space::Events, &key);
+        if there.map_err(unreadable)?.is_none() {
+            self.forget();
+            return Ok(Begin::Duplicate);
+        }
+        let Some(window) = bus.rules().dedup(&envelope.topic) else {
+            return Ok(Begin::Run(turn));
+        };
+        let (event, now) = (&envelope.event, SystemTime::now());
+        let fresh = window.check(
+            &mut turn.batch,
+            store,
+            entry.queue.id,
+            event,
+            entry.number,
+            now,
+        );
+        turn.fresh = fresh.map_err(unreadable)?;
+        if turn.fresh.is_some() {
+            return Ok(Begin::Run(turn));
+        }
+        if !store.has_room() {
+            store.room().await;
+        }
+        turn.batch.delete(Space::Events, key);
+        let taken = committer.commit(turn.batch, Puts::new(), || {
+            let event = self.entrust();
+            Box::new(move |done| match (event, done) {
+                (Some(event), Ok(())) => event.was_seen(),
+                (Some(event), Err(error)) => event.undone(&error),
+                (None, _) => {}
+            })
+        });
+        taken.map_err(not_taken)?;
+        Ok(Begin::Duplicate)
+    }
+
     /// Ends the event in hand: handled, with all that its turn did.
     ///
     /// Where nothing of it has to do with the store, `then` is called at once. Else it is called when the turn is synced, and until
@@ -122,8 +192,15 @@ impl Lease {
             committer.store().room().await;
         }
         let Transaction {
-            mut batch, puts, ..
+            mut batch,
+            puts,
+            fresh,
+            ..
         } = turn;
+        let subscriber = entry
+            .filter(|_| fresh.is_some())
+            .map(|entry| entry.queue.id);
+        let mut fresh = fresh.map(|fresh| (Arc::clone(durable.seen()), fresh));
         if let Some(entry) = entry {
             let key = key::event(entry.queue.id, entry.number);
             match batch.get(committer.store(), Space::Events, &key) {
@@ -133,16 +210,19 @@ impl Lease {
                     self.forget();
                     return Ok(());
                 }
-                Err(error) => return Err(TurnError::Store(error.to_string())),
+                Err(error) => return Err(unreadable(error)),
             }
         }
         let mut then = Some(then);
         let taken = committer.commit(batch, puts, || {
-            let (then, event) = (then.take(), self.entrust());
+            let (then, event, fresh) = (then.take(), self.entrust(), fresh.take());
             Box::new(move |done| {
                 if let Some(event) = event {
                     match done {
                         Ok(()) => {
+                            if let Some((seen, fresh)) = fresh {
+                                seen.remembered(fresh);
+                            }
                             if let Some(then) = then {
                                 then();
                             }
@@ -153,9 +233,45 @@ impl Lease {
                 }
             })
         });
-        taken.map_err(|error| match error {
-            CommitError::Conflict => TurnError::Conflict,
-            other => TurnError::Store(other.to_string()),
-        })
+        taken.map_err(not_taken)?;
+        if let (Some(subscriber), Some(window)) = (subscriber, bus.rules().widest())
+            && durable.seen().is_due(subscriber)
+        {
+            sweep(committer, durable.seen(), subscriber, window);
+        }
+        Ok(())
+    }
+}
+
+/// Takes out of the store what of a subscriber's is past the window: twice as much as comes in between two sweeps, so that what has
+/// piled up goes too.
+fn sweep(committer: &Arc<Committer>, seen: &Arc<Seen>, subscriber: u32, window: &SeenWindow) {
+    for _ in 0..2 {
+        let found = seen.sweep(committer.store(), subscriber, SystemTime::now(), window);
+        let sweep = match found {
+            Ok(Some(sweep)) => sweep,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::error!("what was handled long ago cannot be looked at: {error}");
+                return;
+            }
+        };
+        let seen = Arc::clone(seen);
+        committer.end(sweep.batch, move |done| {
+            if done.is_err() {
+                seen.kept(sweep.evicted);
+            }
+        });
+    }
+}
+
+fn unreadable(error: ReadError) -> TurnError {
+    TurnError::Store(error.to_string())
+}
+
+fn not_taken(error: CommitError) -> TurnError {
+    match error {
+        CommitError::Conflict => TurnError::Conflict,
+        other => TurnError::Store(other.to_string()),
     }
 }

@@ -49,6 +49,7 @@ pub fn subscriber(bus: &Bus, name: &str, events: usize, overflow: Overflow) -> (
             ..Capacity::default()
         },
         overflow,
+        partition: None,
     });
     bus.subscribe(&filter(name), &mailbox);
     (mailbox, inbox)

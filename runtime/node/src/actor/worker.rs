@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use whirlwind_bus::{Lease, Reason, SlotTaken, Transaction, TurnError};
+use whirlwind_bus::{Begin, Lease, Reason, SlotTaken, Transaction, TurnError};
 use whirlwind_component::{Component, Effects, Instance, Outcome, Reply, Turn};
 use whirlwind_supervision::{ChildSpec, ExitReason, Shutdown, StartError, Stop};
 
@@ -150,6 +150,17 @@ impl Worker {
 
     /// Handles the event in hand, and settles it.
     async fn turn(&mut self, instance: Instance) -> Next {
+        let transaction = match self.lease.begin(&self.actor.bus).await {
+            Ok(Begin::Run(transaction)) => transaction,
+            Ok(Begin::Duplicate) => {
+                self.conflicts = 0;
+                return Next::Same(instance);
+            }
+            Err(error) => {
+                self.not_taken(error);
+                return Next::Same(instance);
+            }
+        };
         let Some(envelope) = self.lease.in_hand() else {
             return Next::Same(instance);
         };
@@ -160,10 +171,12 @@ impl Worker {
             atomic: self.actor.spec.turn == TurnMode::Atomic,
         };
         match instance.handle(turn).await {
-            Outcome::Done(instance, Reply::Ok(effects)) => match self.commit(effects).await {
-                true => Next::Same(instance),
-                false => Next::Fresh,
-            },
+            Outcome::Done(instance, Reply::Ok(effects)) => {
+                match self.commit(transaction, effects).await {
+                    true => Next::Same(instance),
+                    false => Next::Fresh,
+                }
+            }
             Outcome::Done(_, Reply::Retry(why)) => {
                 self.fail(&why, String::new());
                 Next::Fresh
@@ -186,13 +199,12 @@ impl Worker {
     }
 
     /// Commits what the turn did together with its end. Answers whether it took effect, or will with the next sync.
-    async fn commit(&mut self, effects: Effects) -> bool {
+    async fn commit(&mut self, mut transaction: Transaction, effects: Effects) -> bool {
         let Effects { outbox, staged } = effects;
         let Some(mut outbox) = TurnOutbox::of(outbox) else {
             self.fail("the turn lost its outbox", String::new());
             return false;
         };
-        let mut transaction = Transaction::default();
         if let Err(error) = staged::put_into(&mut transaction, staged).await {
             self.fail(&error.to_string(), String::new());
             return false;
@@ -208,6 +220,12 @@ impl Worker {
             self.conflicts = 0;
             return true;
         };
+        self.not_taken(error);
+        false
+    }
+
+    /// Keeps the event in hand, which the store did not take the turn of.
+    fn not_taken(&mut self, error: TurnError) {
         match error {
             TurnError::Conflict if self.conflicts < MOST_CONFLICTS => {
                 self.conflicts += 1;
@@ -228,7 +246,6 @@ impl Worker {
                 self.lease.again(Some(Instant::now() + STORE_PAUSE));
             }
         }
-        false
     }
 
     /// Answers the event in hand, which the instance ended at.

@@ -249,6 +249,7 @@ fn outbox(name: &str, settings: &app::Mqtt, bus: &Bus) -> Option<Inbox> {
             bytes: usize::try_from(settings.outbox.bytes).unwrap_or(usize::MAX),
         },
         overflow: settings.outbox.overflow.into(),
+        partition: None,
     });
     for mapping in outward {
         bus.subscribe(mapping.filter(), &mailbox);

@@ -21,7 +21,7 @@ impl Place {
     fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let store = Store::open(dir.path()).unwrap().store;
-        let seen = Seen::open(&store).unwrap();
+        let (seen, _) = Seen::open(&store).unwrap();
         Self {
             dir,
             store,
@@ -33,7 +33,7 @@ impl Place {
     fn reopen(&mut self) {
         self.store.close();
         self.store = Store::open(self.dir.path()).unwrap().store;
-        self.seen = Seen::open(&self.store).unwrap();
+        self.seen = Seen::open(&self.store).unwrap().0;
     }
 
     /// A turn of subscriber 1 up to its commit.
@@ -332,7 +332,7 @@ fn keys_and_values_that_nobody_wrote_are_damage() {
         at(0),
     );
     assert_eq!(check.unwrap_err(), DAMAGED);
-    let seen = Seen::open(&place.store).unwrap();
+    let (seen, _) = Seen::open(&place.store).unwrap();
     let none = window(0, 0);
     let sweep = seen.sweep(&place.store, 1, at(0), &none);
     assert_eq!(sweep.unwrap_err(), DAMAGED);
