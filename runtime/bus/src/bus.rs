@@ -101,7 +101,7 @@ pub struct NotDurable(String);
 /// A full mailbox, and the envelope it did not take. A retry reaches this mailbox alone; on a durable topic, all of them.
 #[derive(Debug)]
 pub struct Refusal {
-    by: By,
+    by: Box<By>,
     envelope: Envelope,
 }
 
@@ -209,6 +209,16 @@ impl Bus {
         self.dead_letters.shelve(shelf, durable.last_letter());
         // Once: there is one store.
         let _ = self.durable.set(durable);
+    }
+
+    /// Returns when the store has room for an event on `topic`: at once, unless that is a durable one and the disk is behind.
+    pub async fn ready(&self, topic: &Topic) {
+        if let Some(durable) = self.durable()
+            && self.rules.is_durable(topic)
+            && !durable.store().has_room()
+        {
+            durable.store().room().await;
+        }
     }
 
     /// The queues of durable topics, where a store is open.
@@ -503,7 +513,7 @@ impl Bus {
                 self.dead_letter(envelope, full.name, Reason::MailboxFull, error);
             }
             Err(_) => {
-                let by = By::Mailbox { mailbox, observer };
+                let by = Box::new(By::Mailbox { mailbox, observer });
                 return Err(Refusal { by, envelope });
             }
         }
@@ -556,7 +566,10 @@ fn is_system(filter: &TopicFilter) -> bool {
 impl Delivery {
     fn refused(by: By, envelope: Envelope) -> Self {
         Self {
-            refused: vec![Refusal { by, envelope }],
+            refused: vec![Refusal {
+                by: Box::new(by),
+                envelope,
+            }],
             ..Self::default()
         }
     }
@@ -565,7 +578,7 @@ impl Delivery {
 impl Refusal {
     /// Whose mailbox is full; none where the store takes nothing.
     pub fn name(&self) -> Option<&Arc<str>> {
-        match &self.by {
+        match &*self.by {
             By::Mailbox { mailbox, .. } => Some(mailbox.name()),
             By::Queue { queue, .. } => Some(&queue.name),
             By::Store(_) => None,
@@ -574,7 +587,7 @@ impl Refusal {
 
     /// Why a durable topic did not take it; none of another topic, where room comes as soon as events are handled.
     pub fn not_durable(&self) -> Option<String> {
-        match &self.by {
+        match &*self.by {
             By::Mailbox { .. } => None,
             By::Queue { full, .. } => Some(full.to_string()),
             By::Store(error) => Some(error.to_string()),
@@ -583,7 +596,7 @@ impl Refusal {
 
     /// Waits until there is room again; somebody else may be faster.
     pub async fn room(&self) {
-        match &self.by {
+        match &*self.by {
             By::Mailbox { mailbox, .. } => mailbox.room(self.envelope.size()).await,
             By::Queue {
                 queue, bytes, keep, ..
@@ -607,7 +620,7 @@ impl Refusal {
     /// Tries once more.
     pub fn retry(self, bus: &Arc<Bus>) -> Result<(), Self> {
         let Self { by, envelope } = self;
-        match by {
+        match *by {
             By::Mailbox { mailbox, observer } => bus.offer(mailbox, observer, envelope),
             // Whoever waits for the disk holds a share of a settlement.
             By::Queue { .. } | By::Store(_) => match bus.publish(envelope).refused.pop() {

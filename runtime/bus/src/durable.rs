@@ -39,7 +39,7 @@ pub use transaction::{Begin, Transaction, TurnError};
 use crate::DeadLetter;
 
 /// How many entries are looked at in one go when a store is opened.
-const PAGE: usize = 8192;
+const PAGE: usize = 1024;
 
 /// The queues of durable topics in a store. Clones are handles to the same ones.
 #[derive(Clone)]
@@ -149,6 +149,14 @@ impl Durable {
     /// Returns when all that was committed before is synced, or undone, and whoever waits for it was told.
     pub async fn finished(&self) {
         self.0.committer.finished().await;
+    }
+
+    /// Brings what was committed to the disk, and lets go of the store. Blocks.
+    pub fn close(&self) {
+        self.store().close();
+        for queue in self.0.queues.values() {
+            queue.close();
+        }
     }
 
     pub(crate) fn committer(&self) -> &Arc<Committer> {

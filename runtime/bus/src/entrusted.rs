@@ -61,9 +61,13 @@ impl Entrusted {
         let id = inbox.dead_letter(bus, envelope, reason, error);
         let Some(letter) = bus.dead_letters().latest(id) else {
             // It was too large for the box, and went out of it at once.
-            committer.end(batch, move |_| {
-                kept.release();
-                drop(lane);
+            let inbox = inbox.clone();
+            committer.end(batch, move |done| match done {
+                Ok(()) => {
+                    kept.release();
+                    drop(lane);
+                }
+                Err(error) => Self::of(inbox, InHand::new(kept).in_lane(lane)).undone(&error),
             });
             return Some(id);
         };
@@ -77,14 +81,17 @@ impl Entrusted {
             Err(error) => {
                 // The event has not ended after all.
                 letters.unrecord(id);
-                let left = Self {
-                    inbox,
-                    in_hand: Some(InHand::new(kept).in_lane(lane)),
-                };
-                left.undone(&error);
+                Self::of(inbox, InHand::new(kept).in_lane(lane)).undone(&error);
             }
         });
         Some(id)
+    }
+
+    fn of(inbox: Inbox, in_hand: InHand) -> Self {
+        Self {
+            inbox,
+            in_hand: Some(in_hand),
+        }
     }
 
     /// How its place in the store is given up, if it has one.

@@ -7,6 +7,7 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 use whirlwind_event::{Event, Topic};
 
@@ -64,6 +65,8 @@ pub struct Lease {
     pub(crate) in_hand: Option<InHand>,
     /// Whether the last event came from a durable topic: the others have the next turn.
     was_durable: bool,
+    /// Where the event lay that it ended last, of those on durable topics.
+    pub(crate) ended_before: Option<Bytes>,
 }
 
 /// An event that waits for the next reader of its slot.
@@ -160,6 +163,7 @@ impl Inbox {
             worker,
             in_hand,
             was_durable: false,
+            ended_before: None,
         })
     }
 
@@ -247,9 +251,20 @@ impl Lease {
     /// Keeps the event in hand for a turn more of the same attempt, not before `at`: what kept it from taking effect had nothing to
     /// do with it.
     pub fn again(&mut self, at: Option<Instant>) {
-        if let Some(in_hand) = &mut self.in_hand {
-            in_hand.not_before = at;
+        let Some(mut in_hand) = self.in_hand.take() else {
+            return;
+        };
+        in_hand.not_before = at;
+        // What was undone is left, and comes before it.
+        match in_hand.envelope.is_durable() && !self.inbox.left.is_empty() {
+            true => self.inbox.left.push(in_hand),
+            false => self.in_hand = Some(in_hand),
         }
+    }
+
+    /// Whether nobody else reads: then what it reads has an order.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.inbox.left.is_only_worker(self.worker)
     }
 
     /// Keeps the event in hand for one attempt more, not before `at`.

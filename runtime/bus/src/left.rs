@@ -37,6 +37,15 @@ impl Left {
         worker >= self.workers.load(Ordering::Relaxed)
     }
 
+    /// Whether `worker` is the only one.
+    pub(crate) fn is_only_worker(&self, worker: usize) -> bool {
+        worker == 0 && self.workers.load(Ordering::Relaxed) == 1
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::SeqCst) == 0
+    }
+
     pub(crate) fn push(&self, in_hand: InHand) {
         let mut events = self.events();
         // What comes from a durable topic keeps its order there, in whatever order it is left.

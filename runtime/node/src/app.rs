@@ -26,7 +26,7 @@ use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use whirlwind_bus::Keep;
+use whirlwind_bus::{Keep, Partition, SeenWindow};
 use whirlwind_event::{Topic, TopicFilter};
 use whirlwind_provider_mqtt::Config;
 
@@ -127,6 +127,8 @@ pub struct Actor {
     pub isolation: Isolation,
     /// When its key-value writes take effect.
     pub turn: TurnMode,
+    /// What the order of its events is kept by.
+    pub partition: Option<Partition>,
     /// What it receives.
     pub subscribe: Vec<TopicFilter>,
     /// What it may publish to; see [`Actor::may_publish`].
@@ -264,6 +266,8 @@ pub struct TopicRule {
     pub durable: Option<bool>,
     /// How much of them may wait for one subscriber.
     pub keep: Option<Keep>,
+    /// How long it is remembered which were handled.
+    pub dedup: Option<SeenWindow>,
 }
 
 impl App {

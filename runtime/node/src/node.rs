@@ -187,6 +187,7 @@ impl Node {
         if self.0.stopping.is_cancelled() {
             return Err(PublishError::Stopping);
         }
+        bus.ready(topic).await;
         let id = event.id().to_owned();
         let Delivery {
             mut delivered,

@@ -121,7 +121,7 @@ fn line(space: Space, key: &[u8], value: &[u8], names: &BTreeMap<u32, String>) -
                 }
             }
             Ok(Some(Stored::Letter(letter))) => Line::DeadLetter {
-                letter: letter.into(),
+                letter: (*letter).into(),
             },
             Ok(Some(Stored::Subscriber { .. }) | None) => return None,
             Err(error) => unreadable(error),

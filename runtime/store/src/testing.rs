@@ -96,6 +96,10 @@ impl Medium for Failing {
         })
     }
 
+    fn existing(&self, name: &str) -> io::Result<Option<Arc<dyn Handle>>> {
+        self.inner.existing(name)
+    }
+
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         self.inner.read(name)
     }

@@ -305,6 +305,20 @@ impl Queue {
         self.tell();
     }
 
+    /// Lets go of what is in memory: it is there when the store is opened again.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        let held = (
+            std::mem::take(&mut state.ready),
+            std::mem::take(&mut state.coming),
+        );
+        state.bytes = 0;
+        state.stored = 0;
+        self.available.store(0, Ordering::SeqCst);
+        drop(state);
+        drop(held);
+    }
+
     /// From now on `reader` is told of events that can be taken.
     pub(crate) fn read_by(&self, reader: &Arc<Notify>) {
         // The same reader for as long as the queue lives: whoever opens the queues subscribes once.
@@ -329,14 +343,15 @@ impl Queue {
 
     /// Reads the next page from the store if nothing else is ready.
     fn fetch(self: &Arc<Self>, state: &mut State) {
-        if !state.ready.is_empty() || state.stored == 0 {
-            return;
-        }
-        if let Err(error) = self.page(state) {
-            tracing::error!(
-                subscriber = &*self.name,
-                "events on durable topics cannot be read: {error}"
-            );
+        // A page may have nothing that can be read.
+        while state.ready.is_empty() && state.stored > 0 {
+            if let Err(error) = self.page(state) {
+                tracing::error!(
+                    subscriber = &*self.name,
+                    "events on durable topics cannot be read: {error}"
+                );
+                return;
+            }
         }
     }
 

@@ -18,10 +18,10 @@ pub enum Stored {
         /// The topic it was published on.
         topic: Topic,
         /// The event.
-        event: Event,
+        event: Box<Event>,
     },
     /// A dead letter.
-    Letter(DeadLetter),
+    Letter(Box<DeadLetter>),
     /// The name of a subscriber's number.
     Subscriber {
         /// The number.
@@ -45,11 +45,11 @@ impl Stored {
                         subscriber: key::subscriber(key),
                         number,
                         topic: record.topic,
-                        event: record.event,
+                        event: Box::new(record.event),
                     }))
                 }
                 (None, Some(id)) => match record::letter(id, value) {
-                    Ok(letter) => Ok(Some(Self::Letter(letter))),
+                    Ok(letter) => Ok(Some(Self::Letter(Box::new(letter)))),
                     Err(error) => Err(error.to_string()),
                 },
                 (None, None) => Ok(None),

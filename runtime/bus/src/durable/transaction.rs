@@ -134,6 +134,10 @@ impl Lease {
             self.forget();
             return Ok(Begin::Duplicate);
         }
+        // Should the end of the one before be undone, it runs again first.
+        if let Some(before) = self.ended_before.as_ref().filter(|_| self.is_alone()) {
+            turn.batch.expect(Space::Events, before.clone(), None);
+        }
         let Some(window) = bus.rules().dedup(&envelope.topic) else {
             return Ok(Begin::Run(turn));
         };
@@ -201,8 +205,8 @@ impl Lease {
             .filter(|_| fresh.is_some())
             .map(|entry| entry.queue.id);
         let mut fresh = fresh.map(|fresh| (Arc::clone(durable.seen()), fresh));
-        if let Some(entry) = entry {
-            let key = key::event(entry.queue.id, entry.number);
+        let ended = entry.map(|entry| key::event(entry.queue.id, entry.number));
+        if let Some(key) = ended.clone() {
             match batch.get(committer.store(), Space::Events, &key) {
                 Ok(Some(_)) => batch.delete(Space::Events, key),
                 // Its acceptance was undone, or it has taken effect already: there is nothing to do any more.
@@ -234,6 +238,9 @@ impl Lease {
             })
         });
         taken.map_err(not_taken)?;
+        if let Some(ended) = ended {
+            self.ended_before = Some(ended);
+        }
         if let (Some(subscriber), Some(window)) = (subscriber, bus.rules().widest())
             && durable.seen().is_due(subscriber)
         {

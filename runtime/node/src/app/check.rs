@@ -276,6 +276,7 @@ impl<'c> Check<'c, '_> {
             instances: section.instances.unwrap_or(defaults::INSTANCES),
             isolation: section.isolation.unwrap_or_default(),
             turn: section.turn.unwrap_or_default(),
+            partition: self.partition(section.partition.as_deref(), &at.key("partition")),
             subscribe: self.filters(&section.subscribe, &at.key("subscribe")),
             publish: self.filters(&section.publish, &at.key("publish")),
             keyvalue: self.links(section.links.keyvalue.as_ref(), &at.key("links")),

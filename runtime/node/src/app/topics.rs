@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use whirlwind_bus::Keep;
-use whirlwind_event::{Topic, TopicError, TopicFilter};
+use std::time::Duration;
+
+use whirlwind_bus::{Keep, Partition, SeenWindow};
+use whirlwind_event::{MAX_EXTENSION_NAME_SIZE, Topic, TopicError, TopicFilter};
 
 use crate::manifest::{At, KeepSection, TopicSection, quoted};
 
@@ -65,6 +67,7 @@ impl Check<'_, '_> {
             let dead_letter = self.dead_letter(section, &at);
             self.not_empty(section.max_event, &at.key("max_event"));
             let keep = self.keep(section, &at);
+            let dedup = self.dedup(section, &at);
             if text.starts_with('$') {
                 let help = "take it out: what the node publishes on `$sys/#` has no rules";
                 self.key(&at, "topics that begin with `$` are reserved", help);
@@ -76,6 +79,7 @@ impl Check<'_, '_> {
                     dead_letter,
                     durable: section.durable,
                     keep,
+                    dedup,
                 }),
                 Err(error) => self.topic_fault(&error, &at),
             }
@@ -108,6 +112,43 @@ impl Check<'_, '_> {
             bytes: given.bytes.map_or(default.bytes, |bytes| bytes.0),
             age: given.age.map(|age| age.0),
         })
+    }
+
+    fn dedup(&mut self, section: &TopicSection, at: &At<'_>) -> Option<SeenWindow> {
+        /// As many as come in an hour at 27 a second: 20 MiB on the disk.
+        const COUNT: u64 = 100_000;
+        const AGE: Duration = Duration::from_secs(3600);
+        let given = section.dedup.as_ref()?;
+        let at = at.key("dedup");
+        if given.count == Some(0) {
+            let help = "write at least 1, or leave `dedup` out";
+            self.value(&at.key("count"), "nothing would be remembered", help);
+        }
+        if section.durable == Some(false) {
+            let help = "take `dedup` out, or write `durable = true`";
+            self.key(&at, "it is about durable topics, and these are not", help);
+        }
+        Some(SeenWindow {
+            count: given.count.unwrap_or(COUNT),
+            age: given.age.map_or(AGE, |age| age.0),
+        })
+    }
+
+    /// What the order of an actor's events is kept by.
+    pub(super) fn partition(&mut self, text: Option<&str>, at: &At<'_>) -> Option<Partition> {
+        let name = text?;
+        if name == "subject" {
+            return Some(Partition::Subject);
+        }
+        let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let is_name = (1..=MAX_EXTENSION_NAME_SIZE).contains(&name.len());
+        if !is_name || !name.bytes().all(letters) {
+            let help = "write `subject`, or an extension's name: lower-case letters and digits, at most 20";
+            let problem = format!("{} is no attribute to keep an order by", quoted(name));
+            self.value(at, problem, help);
+            return None;
+        }
+        Some(Partition::Extension(name.into()))
     }
 
     fn dead_letter(&mut self, section: &TopicSection, at: &At<'_>) -> Option<Topic> {

@@ -196,7 +196,7 @@ pub struct ActorSection {
     /// The command that builds the component; run in the manifest's folder, and only by `build` and `up --build`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub build: Option<String>,
-    /// How many instances work on the mailbox; by default 1. With more than one, order is not kept.
+    /// How many instances work on the mailbox; by default 1. With more than one, order is only kept as `partition` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1024))]
     pub instances: Option<u32>,
@@ -206,6 +206,10 @@ pub struct ActorSection {
     /// Whether the key-value writes of an event take effect together with its end, or each at once; by default `atomic`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub turn: Option<TurnMode>,
+    /// Keeps the order of events that agree in this, over all instances: `subject`, or the name of an extension attribute. Others, and
+    /// those that lack it, are handled beside each other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
     /// The topic filters whose events it receives; none: it receives nothing.
     #[serde(default, skip_serializing_if = "is_default")]
     pub subscribe: Vec<String>,
@@ -284,6 +288,23 @@ pub struct TopicSection {
     /// How much may wait for one subscriber on a durable topic. Past it, publishers are refused.
     #[serde(default, skip_serializing_if = "is_default")]
     pub keep: KeepSection,
+    /// How long a handled event is remembered, on a durable topic: one with the same source and id is acknowledged then, and not handled
+    /// again. Without it nothing is remembered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dedup: Option<DedupSection>,
+}
+
+/// `dedup = { .. }`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DedupSection {
+    /// How many events are remembered for each subscriber; by default 100,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub count: Option<u64>,
+    /// For how long; by default `"1h"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age: Option<TimeSpan>,
 }
 
 /// `keep = { .. }`

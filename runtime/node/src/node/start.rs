@@ -317,7 +317,7 @@ pub(crate) fn bus(app: &App) -> Arc<Bus> {
             dead_letter: rule.dead_letter.clone(),
             durable: rule.durable,
             keep: rule.keep,
-            dedup: None,
+            dedup: rule.dedup.clone(),
         };
         (rule.filter.clone(), of)
     });
@@ -374,7 +374,7 @@ fn inbox(bus: &Bus, spec: &app::Actor) -> Inbox {
             bytes: usize::try_from(spec.mailbox.bytes).unwrap_or(usize::MAX),
         },
         overflow: spec.mailbox.overflow.into(),
-        partition: None,
+        partition: spec.partition.clone(),
     });
     for filter in &spec.subscribe {
         bus.subscribe(filter, &mailbox);

@@ -73,8 +73,8 @@ fn subscribers(app: &App) -> Vec<String> {
 pub(super) async fn close(bus: &Bus) {
     if let Some(durable) = bus.durable() {
         durable.finished().await;
-        let store = durable.store().clone();
-        if tokio::task::spawn_blocking(move || store.close())
+        let durable = durable.clone();
+        if tokio::task::spawn_blocking(move || durable.close())
             .await
             .is_err()
         {

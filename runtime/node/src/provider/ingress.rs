@@ -93,6 +93,7 @@ async fn take_in(provider: &MessagingProvider, node: &Inner, received: Received)
         node.bus()
             .dead_letter(envelope, name(provider).into(), Reason::Rejected, error);
     } else {
+        node.bus().ready(&envelope.topic).await;
         let refused = node.bus().publish(envelope).refused.into_iter();
         join_all(refused.map(|refusal| refusal.insist(node.bus()))).await;
     }
