@@ -51,6 +51,12 @@ impl Account {
         account
     }
 
+    /// Nothing is lost, and nothing took effect twice. The first faults tell what the others are like.
+    pub fn assert_whole(&self) {
+        let first: Vec<_> = self.faults.iter().take(20).collect();
+        assert!(first.is_empty(), "{self}: {first:#?}");
+    }
+
     /// A ping that was accepted is in the tally, and was counted; each count was published once.
     fn pings(&mut self, traces: &Traces, effects: &mut BTreeMap<usize, u64>) {
         let mut pongs: BTreeMap<u64, u64> = BTreeMap::new();
@@ -157,5 +163,127 @@ impl fmt::Display for Account {
             "{acknowledged} acknowledged, lost {lost}, doubled {doubled}, {letters} dead letters; {unknown} in flight at a kill, of \
              which {unknown_effective} took effect; {refused} refused"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(
+        kind: Kind,
+        fates: &[Fate],
+        counter: u64,
+        tally: &[&str],
+        letters: &[&str],
+    ) -> (u64, u64) {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let traces = Traces {
+            tally: owned(tally),
+            counter,
+            letters: owned(letters),
+        };
+        let account = Account::of(kind, fates, &traces);
+        assert_eq!(
+            account.faults.is_empty(),
+            (account.lost, account.doubled) == (0, 0)
+        );
+        (account.lost, account.doubled)
+    }
+
+    #[test]
+    fn pings_are_lost_or_doubled_in_every_way_there_is() {
+        use Fate::{Acknowledged, Refused, Unknown};
+        let fates = [Acknowledged, Unknown, Refused, Acknowledged];
+        let cases: [(u64, &[&str], &[&str], _); 9] = [
+            (
+                2,
+                &["ping 0", "ping 3", "pong 1 a", "pong 2 b"],
+                &[],
+                (0, 0),
+            ),
+            // The unknown one took effect, wholly.
+            (
+                3,
+                &[
+                    "ping 0", "ping 1", "ping 3", "pong 1 a", "pong 2 b", "pong 3 c",
+                ],
+                &[],
+                (0, 0),
+            ),
+            // It was counted, but an acknowledged one was not accepted.
+            (
+                2,
+                &["ping 0", "ping 1", "pong 1 a", "pong 2 b"],
+                &[],
+                (1, 0),
+            ),
+            // An update was lost: two turns came to one count.
+            (
+                1,
+                &["ping 0", "ping 3", "pong 1 a", "pong 1 b"],
+                &[],
+                (1, 1),
+            ),
+            // One counted twice.
+            (
+                3,
+                &["ping 0", "ping 3", "pong 1 a", "pong 2 b", "pong 3 c"],
+                &[],
+                (0, 1),
+            ),
+            // One published twice, with different content.
+            (
+                3,
+                &[
+                    "ping 0", "ping 1", "ping 3", "pong 1 a", "pong 2 a", "pong 3 c",
+                ],
+                &[],
+                (0, 1),
+            ),
+            // One that was handed out twice.
+            (
+                2,
+                &["again pong 1 a", "ping 0", "ping 3", "pong 1 a", "pong 2 b"],
+                &[],
+                (0, 1),
+            ),
+            // The refused one took effect.
+            (
+                3,
+                &[
+                    "ping 0", "ping 2", "ping 3", "pong 1 a", "pong 2 b", "pong 3 c",
+                ],
+                &[],
+                (0, 1),
+            ),
+            // A pong was lost, and something has become a dead letter.
+            (2, &["ping 0", "ping 3", "pong 2 b"], &["pong 1"], (2, 0)),
+        ];
+        for (counter, tally, letters, wanted) in cases {
+            let found = account(Kind::Pingpong, &fates, counter, tally, letters);
+            assert_eq!(found, wanted, "{tally:?}");
+        }
+    }
+
+    #[test]
+    fn arrivals_are_lost_or_doubled_in_every_way_there_is() {
+        use Fate::{Acknowledged, Refused, Unknown};
+        let fates = [Acknowledged, Unknown, Refused, Acknowledged];
+        let cases: [(&[&str], &[&str], _); 8] = [
+            (&["plain 3 a"], &["panic 0"], (0, 0)),
+            (&["1 b", "plain 3 a"], &["panic 0"], (0, 0)),
+            (&["plain 3 a"], &[], (1, 0)),
+            (&["plain 2 b", "plain 3 a"], &["panic 0"], (0, 1)),
+            // Twice in the tally, twice as letters, and once in each.
+            (&["plain 3 a", "plain 3 b"], &["panic 0"], (0, 1)),
+            (&["again plain 3 a", "plain 3 a"], &["panic 0"], (0, 1)),
+            (&["plain 3 a"], &["panic 0", "panic 0"], (0, 1)),
+            (&["plain 3 a", "plain 4 b"], &["panic 0", "plain 3"], (0, 2)),
+        ];
+        for (tally, letters, wanted) in cases {
+            let found = account(Kind::Pipeline, &fates, 0, tally, letters);
+            assert_eq!(found, wanted, "{tally:?}, {letters:?}");
+        }
     }
 }

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Stdio};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::bed::{PATIENCE, whirlwind};
 use crate::client::Client;

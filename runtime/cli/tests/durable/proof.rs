@@ -1,11 +1,12 @@
 //! Events through an app while its node is killed, and the account of them.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
 
 use crate::account::{Account, Traces};
 use crate::app::{App, Kind};
@@ -178,9 +179,6 @@ impl Proof {
         eprintln!(
             "  {rate:.0} events/s acknowledged between kills, the rest handled in {draining:.1?}; {ends} times instances ended; {details:?}"
         );
-        for fault in account.faults.iter().take(20) {
-            eprintln!("  {fault}");
-        }
     }
 }
 
