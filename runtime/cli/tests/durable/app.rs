@@ -74,7 +74,7 @@ impl App {
         let data = match self.kind {
             Kind::Pingpong => "ping".to_owned(),
             // It becomes a dead letter.
-            Kind::Pipeline if number % 64 == 0 => format!("panic {number}"),
+            Kind::Pipeline if number.is_multiple_of(64) => format!("panic {number}"),
             // It goes well at last, most of the time.
             Kind::Pipeline if number % 4 == 1 => format!("shaky {number}"),
             Kind::Pipeline => format!("plain {number}"),
