@@ -23,7 +23,7 @@ pub struct App {
     components: Vec<PathBuf>,
 }
 
-/// What may wait before the app: with more, publishers are held, so that turns are under way as long as events are published.
+/// What may wait before the app. More is refused, and must not take effect; so turns are under way for as long as events come.
 const KEEP: u32 = 1024;
 
 impl App {
