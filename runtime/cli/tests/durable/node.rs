@@ -34,8 +34,10 @@ impl Node {
         }
     }
 
-    /// Kills it.
+    /// Kills it, which is how it ends and not otherwise.
     pub fn kill(&mut self) {
+        let ended = self.process.try_wait().unwrap();
+        assert!(ended.is_none(), "the node has ended by itself: {ended:?}");
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
@@ -70,12 +72,14 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.kill();
+        let ended = self.process.try_wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
         if thread::panicking() {
             let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
             let lines: Vec<_> = log.lines().collect();
             let last = lines[lines.len().saturating_sub(100)..].join("\n");
-            eprintln!("the last that nodes said:\n{last}");
+            eprintln!("had the node ended by itself? {ended:?}; the last that nodes said:\n{last}");
         }
     }
 }
@@ -88,6 +92,8 @@ fn run(folder: &TempDir) -> (Child, Duration) {
     let mut command = whirlwind(folder.path());
     command
         .arg("up")
+        // Each attempt that traps is a warning: they are many, and asked for.
+        .env("WHIRLWIND_LOG", "error")
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let began = Instant::now();
