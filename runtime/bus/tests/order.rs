@@ -244,7 +244,8 @@ async fn emptying_ends_what_waits_for_others_in_its_order() {
     let (owed, settled) = Settlement::new();
     bus.publish(envelope("a", "5", "k").holding(Some(owed)));
     let (mut one, mut two) = (inbox.lease(0).unwrap(), inbox.lease(1).unwrap());
-    (one.next().await, two.next().await);
+    one.next().await;
+    two.next().await;
     let mut other = inbox.lease(2).unwrap();
     assert_eq!(now(&mut other).await, None);
     bus.publish(envelope("a", "6", "m"));
@@ -454,7 +455,8 @@ async fn emptying_puts_durable_events_that_wait_back_in_their_order() {
         stored::accept(&bus, envelope("a", id, key)).await;
     }
     let (mut one, mut two) = (inbox.lease(0).unwrap(), inbox.lease(1).unwrap());
-    (one.next().await, two.next().await);
+    one.next().await;
+    two.next().await;
     let mut other = inbox.lease(2).unwrap();
     assert_eq!(next(&mut other).await, "5");
     drop((one, two, other));

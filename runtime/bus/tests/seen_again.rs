@@ -1,5 +1,5 @@
 //! Events on durable topics that come again.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 #[path = "common/stored.rs"]

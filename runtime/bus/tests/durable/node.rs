@@ -157,6 +157,7 @@ pub fn mailbox(bus: &Bus, name: &str, events: usize) -> (Mailbox, Inbox) {
             ..Capacity::default()
         },
         overflow: Overflow::Reject,
+        ..MailboxSpec::default()
     })
 }
 
