@@ -36,8 +36,8 @@ const ENTRY: usize = 128;
 /// An operation that fails, or whose future is dropped, changed nothing.
 #[derive(Default)]
 pub struct Staged {
-    /// Those that answered something, or took a write. Mostly one or two, so a search is a comparison.
-    buckets: SmallVec<[StagedBucket; 2]>,
+    /// Those that answered something, or took a write. Mostly one, so a search is a comparison.
+    buckets: SmallVec<[StagedBucket; 1]>,
     size: usize,
 }
 

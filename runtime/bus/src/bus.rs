@@ -60,7 +60,7 @@ pub struct Reservation {
     /// Whether anybody subscribes to its topic.
     is_routed: bool,
     /// Its places in queues of durable topics.
-    pub(crate) placed: Option<Placed>,
+    pub(crate) placed: Option<Box<Placed>>,
 }
 
 /// What became of an event that a door published.
@@ -375,7 +375,7 @@ impl Bus {
             false => {
                 let keep = self.rules.keep(&topic);
                 let placed = Placed::at(&topic, &event, hops, &queues, &keep);
-                Some(placed.map_err(|(_, full)| full)?)
+                Some(Box::new(placed.map_err(|(_, full)| full)?))
             }
         };
         Ok(Reservation {

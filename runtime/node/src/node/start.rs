@@ -317,7 +317,7 @@ pub(crate) fn bus(app: &App) -> Arc<Bus> {
             dead_letter: rule.dead_letter.clone(),
             durable: rule.durable,
             keep: rule.keep,
-            dedup: rule.dedup.clone(),
+            dedup: rule.dedup,
         };
         (rule.filter.clone(), of)
     });
