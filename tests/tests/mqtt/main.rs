@@ -44,6 +44,46 @@ fn relayed(relay: &Path, version: u8, broker: &str, away: &str, drain: &str) -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_durable_topic_answers_the_broker_at_once_and_keeps_what_is_to_go_out() {
+    for version in VERSIONS {
+        let (Some(relay), Some(broker)) = (guest("relay"), Mosquitto::start()) else {
+            return;
+        };
+        let mut outside = Outside::connect(&broker, "outside", &["done/#"]).await;
+        let durable = r#"
+        [topic."in/+"]
+        durable = true
+        [topic.out]
+        durable = true
+        "#;
+        // Nobody listens there.
+        let nowhere = "mqtt://127.0.0.1:9";
+        let manifest = relayed(&relay, version, &broker.url(), nowhere, "0s") + durable;
+        let (bed, mut up) = Bed::start_watched(&manifest, "$sys/provider/broker/up").await;
+        up.next().await;
+        let mut relayed_on = bed.watch("out");
+        outside.publish("dev/a", "hello").await;
+        assert_eq!(relayed_on.text().await, "hello");
+        // It is on the disk, so the broker is owed nothing, though what came of it has not gone out.
+        let door = bed.part("broker/in").await;
+        assert_eq!(door.detail, None);
+        assert_eq!(bed.part("away/out").await.mailbox, Some(1));
+        bed.node.kill();
+        bed.node.ended().await;
+        let folder = bed.leave();
+
+        let manifest = relayed(&relay, version, &broker.url(), &broker.url(), "10s") + durable;
+        let bed = Bed::start_in(folder, &manifest).await.unwrap();
+        let out = ("done/out".to_owned(), "hello".to_owned());
+        assert_eq!(outside.next().await, out);
+        outside.publish("dev/b", "bye").await;
+        let out = ("done/out".to_owned(), "bye".to_owned());
+        assert_eq!(outside.next().await, out);
+        bed.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_broker_is_acknowledged_after_all_that_a_message_caused_has_ended() {
     for version in VERSIONS {
         let (Some(relay), Some(broker)) = (guest("relay"), Mosquitto::start()) else {
