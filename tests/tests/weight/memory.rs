@@ -101,7 +101,7 @@ const CALLS: [(&str, u64, &str); 9] = [
     (
         "publish 1000000",
         0,
-        "held more than 32 MiB of messages and publishes on the host",
+        "held more than 32 MiB of messages, publishes and key-value entries on the host",
     ),
     ("huge 20000000", 20_000_000, "refused: "),
     (

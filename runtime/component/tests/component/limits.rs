@@ -367,7 +367,7 @@ async fn the_host_keeps_no_more_for_a_guest_than_its_limits() {
     assert_eq!(trap.kind, TrapKind::Memory);
     assert_eq!(
         trap.text,
-        "held more than 32 MiB of messages and publishes on the host"
+        "held more than 32 MiB of messages, publishes and key-value entries on the host"
     );
     assert!(actor.sent.take().is_empty());
     // What a turn published counts against that turn alone.
@@ -412,7 +412,7 @@ async fn messages_that_a_guest_keeps_are_counted_with_their_contents() {
     let trap = actor.handle(event("x")).await.trap();
     assert_eq!(
         trap.text,
-        "held more than 32 MiB of messages and publishes on the host"
+        "held more than 32 MiB of messages, publishes and key-value entries on the host"
     );
     // Dropped, or small: 100 of them are nothing.
     for (bytes, drops) in [(1 << 20, true), (1 << 10, false)] {
