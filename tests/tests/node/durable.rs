@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use whirlwind::Node;
-use whirlwind::event::Topic;
+use whirlwind::event::{EventBuilder, Topic};
 use whirlwind_tests::{Bed, bed, full, guest};
 
 /// pingpong on durable topics, with its bucket in the node's store.
@@ -34,13 +34,8 @@ async fn counter(bed: &Bed) -> String {
 
 /// Waits until nothing waits for anybody.
 async fn settled(bed: &Bed) {
-    let mut pongs = bed.watch("pong");
-    loop {
-        let part = bed.part("pingpong").await;
-        if part.mailbox == Some(0) {
-            return;
-        }
-        pongs.seen().await;
+    while bed.part("pingpong").await.mailbox != Some(0) {
+        tokio::task::yield_now().await;
     }
 }
 
@@ -194,6 +189,81 @@ async fn a_durable_dead_letter_outlives_a_killed_node_and_can_be_delivered_again
     let bed = Bed::start_in(folder, &manifest).await.unwrap();
     assert_eq!(bed.node.dead_letters().len(), 0);
     bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_comes_again_is_acknowledged_and_not_handled_also_by_the_next_node() {
+    let Some(component) = guest("pingpong") else {
+        return;
+    };
+    let manifest = pingpong(&component, 1, "[topic.ping]\ndedup = {}\n");
+    let mut bed = Bed::start(&manifest).await;
+    let ping = |id: u32| {
+        let event = EventBuilder::new().id(id.to_string()).source("/door");
+        event.ty("test").data("ping").build().unwrap()
+    };
+    let topic = Topic::parse("ping").unwrap();
+    for round in 0..2 {
+        for id in [1, 2, 1, 3, 2] {
+            bed.node.publish(&topic, ping(id)).await.unwrap();
+        }
+        // Handled after all of them.
+        let last = bed.node.publish(&topic, ping(10 + round)).await.unwrap();
+        assert_eq!(last.delivered, 1);
+        settled(&bed).await;
+        let detail = bed.part("pingpong").await.detail.unwrap();
+        let again = [2, 5][round as usize];
+        assert_eq!(
+            detail,
+            format!("{again} events came again and were not handled")
+        );
+        bed = Bed::start_in(bed.stop().await, &manifest).await.unwrap();
+    }
+    assert_eq!(counter(&bed).await, "5");
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_one_subject_are_handled_in_order_by_four_instances() {
+    let Some(relay) = guest("relay") else {
+        return;
+    };
+    for durable in [true, false] {
+        let manifest = format!(
+            r#"
+            manifest = 1
+            [actor.relay]
+            component = {relay:?}
+            instances = 4
+            subscribe = ["in"]
+            publish   = ["out"]
+            partition = "subject"
+            [topic."+"]
+            durable = {durable}
+            "#
+        );
+        let bed = Bed::start(&manifest).await;
+        let mut out = bed.watch("out");
+        let topic = Topic::parse("in").unwrap();
+        let (keys, each) = (5_usize, 100_usize);
+        let publishing = (0..keys).map(|key| async {
+            for number in 0..each {
+                let event = EventBuilder::new().id(format!("{key}-{number}"));
+                let event = event.source("/door").ty("test").subject(key.to_string());
+                let event = event.data(format!("{key} {number}")).build().unwrap();
+                bed.node.publish(&topic, event).await.unwrap();
+            }
+        });
+        let watching = async { out.texts(keys * each).await };
+        let (_, texts) = tokio::join!(futures::future::join_all(publishing), watching);
+        for key in 0..keys {
+            let prefix = format!("{key} ");
+            let numbers = texts.iter().filter_map(|text| text.strip_prefix(&prefix));
+            let expected = (0..each).map(|number| number.to_string());
+            assert!(numbers.eq(expected), "key {key}, durable {durable}");
+        }
+        bed.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

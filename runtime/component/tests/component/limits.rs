@@ -155,6 +155,10 @@ struct Silent;
 
 #[async_trait]
 impl Bucket for Silent {
+    async fn ready(&self) -> Result<(), Error> {
+        std::future::pending().await
+    }
+
     async fn get(&self, _: &str) -> Result<Option<Bytes>, Error> {
         std::future::pending().await
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use whirlwind_bus::{Begin, Lease, Reason, SlotTaken, Transaction, TurnError};
 use whirlwind_component::{Component, Effects, Instance, Outcome, Reply, Turn};
 use whirlwind_supervision::{ChildSpec, ExitReason, Shutdown, StartError, Stop};
@@ -205,8 +205,19 @@ impl Worker {
             self.fail("the turn lost its outbox", String::new());
             return false;
         };
-        if let Err(error) = staged::put_into(&mut transaction, staged).await {
-            self.fail(&error.to_string(), String::new());
+        // A provider that never answers costs an attempt, as it does in the middle of a turn.
+        let deadline = self.actor.spec.limits.deadline;
+        let applied = timeout(deadline, staged::put_into(&mut transaction, staged)).await;
+        let refused = match applied {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!(
+                "a key-value provider did not take its writes within {} s",
+                deadline.as_secs_f64()
+            )),
+        };
+        if let Some(why) = refused {
+            self.fail(&why, String::new());
             return false;
         }
         outbox.put_into(&mut transaction);

@@ -103,7 +103,17 @@ fn inward(provider: &MessagingProvider, part: Part) -> Part {
 
 pub(super) fn actor_part(actor: &Actor, app: &App, state: PartState) -> Part {
     let stats = actor.inbox.stats();
-    let conflicts = actor.conflicts();
+    let many = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
+    let words: Vec<_> = [
+        many(
+            actor.conflicts(),
+            "turns ran again, since others had changed what they had read",
+        ),
+        many(stats.duplicates, "events came again and were not handled"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     Part {
         instances: Some(actor.live()),
         mailbox: Some(stats.depth),
@@ -114,8 +124,7 @@ pub(super) fn actor_part(actor: &Actor, app: &App, state: PartState) -> Part {
         dead: Some(stats.dead),
         dropped: Some(stats.dropped),
         guarantee: Some(Guarantee::of(&actor.spec, app).to_string()),
-        detail: (conflicts > 0)
-            .then(|| format!("{conflicts} turns ran again: others had changed what they had read")),
+        detail: (!words.is_empty()).then(|| words.join(", ")),
         ..blank(actor.name(), PartKind::Actor, state)
     }
 }
