@@ -33,38 +33,51 @@ fn main() -> ExitCode {
     })
 }
 
-/// How many publishers wait at a time, and what their rows are called.
-const WAITING: [(usize, &str, &str, &str); 3] = [
-    (
-        1,
-        "in memory, 1 waiting",
-        "durable, 1 waiting",
-        "p99 of an answer, 1 waiting",
-    ),
-    (
-        64,
-        "in memory, 64 waiting",
-        "durable, 64 waiting",
-        "p99 of an answer, 64 waiting",
-    ),
-    (
-        256,
-        "in memory, 256 waiting",
-        "durable, 256 waiting",
-        "p99 of an answer, 256 waiting",
-    ),
+/// How many publishers wait at a time, and the rows of that.
+struct Rows {
+    waiting: usize,
+    memory: &'static str,
+    durable: &'static str,
+    /// What the durable ones are beside.
+    against: [&'static str; 2],
+    p99: &'static str,
+}
+
+const SYNC: &str = "fdatasync of 1 KiB";
+
+static WAITING: [Rows; 3] = [
+    Rows {
+        waiting: 1,
+        memory: "in memory, 1 waiting",
+        durable: "durable, 1 waiting",
+        against: [SYNC, "in memory, 1 waiting"],
+        p99: "p99 of an answer, 1 waiting",
+    },
+    Rows {
+        waiting: 64,
+        memory: "in memory, 64 waiting",
+        durable: "durable, 64 waiting",
+        against: [SYNC, "in memory, 64 waiting"],
+        p99: "p99 of an answer, 64 waiting",
+    },
+    Rows {
+        waiting: 256,
+        memory: "in memory, 256 waiting",
+        durable: "durable, 256 waiting",
+        against: [SYNC, "in memory, 256 waiting"],
+        p99: "p99 of an answer, 256 waiting",
+    },
 ];
 
 async fn pings(run: &Run, report: &mut Report, pingpong: &Path) {
-    const SYNC: &str = "fdatasync of 1 KiB";
     let mut group = run
         .group("pings a second, handled")
         .row(SYNC, Unit::Rate, &[]);
-    for (_, memory, durable, p99) in &WAITING {
+    for rows in &WAITING {
         group = group
-            .row(memory, Unit::Rate, &[])
-            .row(durable, Unit::Rate, &[SYNC, memory])
-            .row(p99, Unit::Time, &[]);
+            .row(rows.memory, Unit::Rate, &[])
+            .row(rows.durable, Unit::Rate, &rows.against)
+            .row(rows.p99, Unit::Time, &[]);
     }
     let kept = Bed::start(pingpong, "store", "[topic.\"+\"]\ndurable = true").await;
     let lost = Bed::start(pingpong, "memory", "").await;
@@ -72,14 +85,15 @@ async fn pings(run: &Run, report: &mut Report, pingpong: &Path) {
     for _ in 0..run.rounds() {
         let syncs = group.events(2_000);
         group.add_total(SYNC, syncs, synced(disk.path(), syncs));
-        for (waiting, memory, durable, p99) in &WAITING {
-            let events = group.events(if *waiting == 1 { 4_000 } else { 40_000 });
-            group.add_total(memory, events, lost.handled(events, *waiting).await.0);
-            let (total, mut answers) = kept.handled(events, *waiting).await;
-            group.add_total(durable, events, total);
+        for rows in &WAITING {
+            let events = group.events(if rows.waiting == 1 { 4_000 } else { 40_000 });
+            let (total, _) = lost.handled(events, rows.waiting).await;
+            group.add_total(rows.memory, events, total);
+            let (total, mut answers) = kept.handled(events, rows.waiting).await;
+            group.add_total(rows.durable, events, total);
             answers.sort_unstable();
             let late = answers.get(answers.len() * 99 / 100).copied();
-            group.add_median(p99, late.into_iter().collect());
+            group.add_median(rows.p99, late.into_iter().collect());
         }
     }
     kept.node.stop().await;

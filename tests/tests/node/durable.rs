@@ -236,22 +236,29 @@ async fn events_of_one_subject_are_handled_in_order_by_four_instances() {
             component = {relay:?}
             instances = 4
             subscribe = ["in"]
-            publish   = ["out"]
+            publish   = ["key/+"]
             partition = "subject"
-            [topic."+"]
+            [topic."key/+"]
+            durable = {durable}
+            [topic.in]
             durable = {durable}
             "#
         );
+        // The relay publishes on the topic that the subject names.
         let bed = Bed::start(&manifest).await;
-        let mut out = bed.watch("out");
+        let mut out = bed.watch("key/+");
         let topic = Topic::parse("in").unwrap();
         let (keys, each) = (5_usize, 100_usize);
-        let publishing = (0..keys).map(|key| async {
+        let (node, topic) = (&bed.node, &topic);
+        let publishing = (0..keys).map(|key| async move {
             for number in 0..each {
                 let event = EventBuilder::new().id(format!("{key}-{number}"));
-                let event = event.source("/door").ty("test").subject(key.to_string());
+                let event = event
+                    .source("/door")
+                    .ty("test")
+                    .subject(format!("key/{key}"));
                 let event = event.data(format!("{key} {number}")).build().unwrap();
-                bed.node.publish(&topic, event).await.unwrap();
+                node.publish(topic, event).await.unwrap();
             }
         });
         let watching = async { out.texts(keys * each).await };
