@@ -5,6 +5,7 @@
 mod common;
 
 mod accept;
+mod alone;
 mod caps;
 mod conflicts;
 mod faults;
