@@ -266,11 +266,13 @@ impl Lease {
     /// After a conflict, returns when what was undone of what comes before the event at `key` is left to be read again: until then a
     /// turn of that event would be in vain.
     async fn left_again(&self, committer: &Arc<Committer>, key: &[u8], error: &CommitError) {
-        let is_there = |before: Bytes| {
+        let is_awaited = |before: Bytes| {
             let there = committer.store().get(Space::Events, &before);
-            there.is_ok_and(|there| there.is_some())
+            let is_left =
+                key::event_number(&before).is_some_and(|number| self.inbox.left.has(number));
+            !is_left && there.is_ok_and(|there| there.is_some())
         };
-        if matches!(error, CommitError::Conflict) && self.before(key).any(is_there) {
+        if matches!(error, CommitError::Conflict) && self.before(key).any(is_awaited) {
             committer.finished().await;
         }
     }
