@@ -6,6 +6,7 @@ mod common;
 
 mod accept;
 mod alone;
+mod backlog;
 mod caps;
 mod conflicts;
 mod faults;
