@@ -11,4 +11,5 @@ mod caps;
 mod conflicts;
 mod faults;
 mod letters;
+mod model;
 mod node;
