@@ -7,10 +7,10 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 use whirlwind_event::{Event, Topic};
 
+use crate::ended::Ended;
 use crate::left::Left;
 use crate::mailbox::Shared;
 use crate::order::Lane;
@@ -23,6 +23,8 @@ pub struct Inbox {
     slots: Arc<Mutex<HashMap<usize, Slot>>>,
     /// What workers left that do not come again.
     pub(crate) left: Arc<Left>,
+    /// What the only reader ended, whichever incarnation it was.
+    pub(crate) ended: Arc<Ended>,
 }
 
 /// What a worker's place at the inbox holds while nobody, or somebody, reads.
@@ -65,8 +67,6 @@ pub struct Lease {
     pub(crate) in_hand: Option<InHand>,
     /// Whether the last event came from a durable topic: the others have the next turn.
     was_durable: bool,
-    /// Where the event lay that it ended last, of those on durable topics.
-    pub(crate) ended_before: Option<Bytes>,
 }
 
 /// An event that waits for the next reader of its slot.
@@ -101,6 +101,7 @@ impl Inbox {
             shared,
             slots: Arc::default(),
             left,
+            ended: Arc::default(),
         }
     }
 
@@ -163,7 +164,6 @@ impl Inbox {
             worker,
             in_hand,
             was_durable: false,
-            ended_before: None,
         })
     }
 
@@ -172,6 +172,9 @@ impl Inbox {
     pub fn workers(&self, workers: usize) {
         let mut slots = self.slots();
         self.left.set_workers(workers);
+        if workers != 1 {
+            self.ended.forget();
+        }
         let mut gone: Vec<usize> = slots.keys().copied().filter(|at| *at >= workers).collect();
         gone.sort_unstable();
         for worker in gone {

@@ -60,6 +60,12 @@ impl Left {
         self.more.notify_waiters();
     }
 
+    /// Whether the event of this number on durable topics is among them.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        let of = |left: &InHand| left.envelope.entry.as_ref().map(|entry| entry.number);
+        self.events().iter().any(|left| of(left) == Some(number))
+    }
+
     pub(crate) fn take(&self) -> Option<InHand> {
         if self.count.load(Ordering::SeqCst) == 0 {
             return None;

@@ -13,6 +13,7 @@
 //! | [`entrusted`](Entrusted) | events that a worker has in hand beside the one it reads |
 //! | [`durable`](Durable) | topics whose events are on the disk: their queues, and a turn as one transaction |
 //! | `left` | what workers left that do not come again |
+//! | `ended` | what has to be gone before the next takes effect, where one worker reads |
 //! | `order` | which events may run now, where those of one key go one at a time ([`Partition`]) |
 //! | [`settlement`](Settlement) | the counted acknowledgement token of a door |
 //! | [`dead_letters`](DeadLetters) | events that could not be handled, with their cause |
@@ -28,6 +29,7 @@ mod bus;
 mod dead_letters;
 mod departure;
 mod durable;
+mod ended;
 mod entrusted;
 mod envelope;
 mod inbox;

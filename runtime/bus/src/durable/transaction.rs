@@ -135,8 +135,8 @@ impl Lease {
             return Ok(Begin::Duplicate);
         }
         // Should the end of the one before be undone, it runs again first.
-        if let Some(before) = self.ended_before.as_ref().filter(|_| self.is_alone()) {
-            turn.batch.expect(Space::Events, before.clone(), None);
+        for before in self.before(&key) {
+            turn.batch.expect(Space::Events, before, None);
         }
         let Some(window) = bus.rules().dedup(&envelope.topic) else {
             return Ok(Begin::Run(turn));
@@ -157,7 +157,7 @@ impl Lease {
         if !store.has_room() {
             store.room().await;
         }
-        turn.batch.delete(Space::Events, key);
+        turn.batch.delete(Space::Events, key.clone());
         let taken = committer.commit(turn.batch, Puts::new(), || {
             let event = self.entrust();
             Box::new(move |done| match (event, done) {
@@ -166,7 +166,10 @@ impl Lease {
                 (None, _) => {}
             })
         });
-        taken.map_err(not_taken)?;
+        if let Err(error) = taken {
+            self.left_again(committer, &key, &error).await;
+            return Err(not_taken(error));
+        }
         Ok(Begin::Duplicate)
     }
 
@@ -237,9 +240,14 @@ impl Lease {
                 }
             })
         });
-        taken.map_err(not_taken)?;
-        if let Some(ended) = ended {
-            self.ended_before = Some(ended);
+        if let Err(error) = taken {
+            if let Some(key) = &ended {
+                self.left_again(committer, key, &error).await;
+            }
+            return Err(not_taken(error));
+        }
+        if let Some(ended) = ended.filter(|_| self.is_alone()) {
+            self.inbox.ended.add(ended);
         }
         if let (Some(subscriber), Some(window)) = (subscriber, bus.rules().widest())
             && durable.seen().is_due(subscriber)
@@ -247,6 +255,26 @@ impl Lease {
             sweep(committer, durable.seen(), subscriber, window);
         }
         Ok(())
+    }
+
+    /// What has to be gone before the event at `key` ends; nothing where others read too.
+    fn before(&self, key: &[u8]) -> impl Iterator<Item = Bytes> + use<> {
+        let before = self.is_alone().then(|| self.inbox.ended.before(key));
+        before.into_iter().flatten()
+    }
+
+    /// After a conflict, returns when what was undone of what comes before the event at `key` is left to be read again: until then a
+    /// turn of that event would be in vain.
+    async fn left_again(&self, committer: &Arc<Committer>, key: &[u8], error: &CommitError) {
+        let is_awaited = |before: Bytes| {
+            let there = committer.store().get(Space::Events, &before);
+            let is_left =
+                key::event_number(&before).is_some_and(|number| self.inbox.left.has(number));
+            !is_left && there.is_ok_and(|there| there.is_some())
+        };
+        if matches!(error, CommitError::Conflict) && self.before(key).any(is_awaited) {
+            committer.finished().await;
+        }
     }
 }
 

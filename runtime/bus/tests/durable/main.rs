@@ -5,8 +5,11 @@
 mod common;
 
 mod accept;
+mod alone;
+mod backlog;
 mod caps;
 mod conflicts;
 mod faults;
 mod letters;
+mod model;
 mod node;
