@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use whirlwind_bus::{Envelope, Lease};
+use whirlwind_bus::{Entrusted, Envelope, Lease};
 
 use crate::common::{event, topic};
 use crate::node::{Node, commit, now};
@@ -33,6 +33,8 @@ fn step() -> impl Strategy<Value = Step> {
 struct Run {
     node: Node,
     lease: Option<Lease>,
+    /// Taken, and ended when more is taken: these lie in the store before all that waits.
+    held: Vec<Entrusted>,
     payload: usize,
     published: usize,
     synced: usize,
@@ -44,6 +46,7 @@ impl Run {
         let node = Node::open(dir).await;
         Self {
             lease: Some(node.lease()),
+            held: Vec::new(),
             node,
             payload,
             published: 0,
@@ -65,11 +68,19 @@ impl Run {
     async fn sync(&mut self) {
         self.node.finished().await;
         self.synced = self.published;
-        assert_eq!(self.node.depth(), self.published - self.taken);
+        assert_eq!(
+            self.node.depth(),
+            self.published - self.taken + self.held.len()
+        );
     }
 
-    /// As many as are there, each ended.
+    fn end_held(&mut self) {
+        self.held.drain(..).for_each(Entrusted::handled);
+    }
+
+    /// As many as are there. Most of them are ended.
     async fn take(&mut self, events: usize) {
+        self.end_held();
         let lease = self.lease.as_mut().unwrap();
         for _ in 0..events {
             let Some(envelope) = now(lease.next()) else {
@@ -78,12 +89,16 @@ impl Run {
             };
             assert_eq!(envelope.event.id(), self.taken.to_string());
             assert!(self.taken < self.synced, "nothing is there before its sync");
-            commit(&self.node, lease).await.unwrap();
+            match self.taken % 8 {
+                0 => self.held.extend(lease.entrust()),
+                _ => commit(&self.node, lease).await.unwrap(),
+            }
             self.taken += 1;
         }
     }
 
     async fn reopen(&mut self, dir: &Path) {
+        self.end_held();
         self.lease = None;
         self.node.store().close();
         self.node = Node::open(dir).await;
@@ -94,6 +109,7 @@ impl Run {
     async fn end(&mut self) {
         self.sync().await;
         self.take(usize::MAX).await;
+        self.end_held();
         self.sync().await;
         assert_eq!(self.taken, self.published);
         assert_eq!((self.node.depth(), self.node.keys()), (0, 0));

@@ -28,7 +28,7 @@ enum Op {
     /// From a door.
     Publish(usize),
     Take(Reader),
-    /// Adds the id of the event in hand to a value in the store, may publish, and commits.
+    /// Adds the id of the event in hand to a value in the store, may publish, commits, and takes the next.
     Turn(Reader, Option<usize>),
     Retry(Reader),
     Bury(Reader),
@@ -48,9 +48,9 @@ fn op(workers: usize) -> impl Strategy<Value = Op> {
     let reader = || (0..NAMES.len(), 0..workers);
     let on = || 0..TOPICS.len();
     prop_oneof![
-        8 => on().prop_map(Op::Publish),
+        12 => on().prop_map(Op::Publish),
         8 => reader().prop_map(Op::Take),
-        8 => (reader(), prop::option::of(on())).prop_map(|(by, on)| Op::Turn(by, on)),
+        12 => (reader(), prop::option::of(on())).prop_map(|(by, on)| Op::Turn(by, on)),
         1 => reader().prop_map(Op::Retry),
         1 => reader().prop_map(Op::Bury),
         1 => reader().prop_map(Op::Drop),
@@ -58,14 +58,14 @@ fn op(workers: usize) -> impl Strategy<Value = Op> {
         1 => any::<bool>().prop_map(Op::EndEntrusted),
         1 => any::<prop::sample::Index>().prop_map(Op::Redeliver),
         4 => Just(Op::Sync),
-        2 => Just(Op::Fail),
+        3 => Just(Op::Fail),
         1 => Just(Op::Reopen),
     ]
 }
 
 fn ops() -> impl Strategy<Value = (usize, Vec<Op>)> {
     (1..=2_usize).prop_flat_map(|workers| {
-        let ops = prop::collection::vec(op(workers), 1..80);
+        let ops = prop::collection::vec(op(workers), 1..120);
         (Just(workers), ops)
     })
 }
@@ -245,7 +245,10 @@ impl<'a> Run<'a> {
         match op {
             Op::Publish(on) => self.publish(on),
             Op::Take(by) => self.take(by),
-            Op::Turn(by, on) => self.turn(by, on).await,
+            Op::Turn(by, on) => {
+                self.turn(by, on).await;
+                self.take(by);
+            }
             Op::Retry((by, worker)) => {
                 let hand = &mut self.model.subscribers[by].hands[worker];
                 hand.iter_mut().for_each(|event| event.attempt += 1);
