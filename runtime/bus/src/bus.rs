@@ -276,8 +276,8 @@ impl Bus {
                 None => others.push(subscriber),
             }
         }
-        let delivered = queues.len();
-        if delivered == 0 && others.is_empty() {
+        let delivered = queues.len() + others.len();
+        if delivered == 0 {
             self.unrouted.fetch_add(1, Ordering::Relaxed);
             envelope.settle();
             return Delivery::default();
