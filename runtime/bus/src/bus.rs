@@ -7,14 +7,15 @@ use arc_swap::ArcSwap;
 use smallvec::SmallVec;
 use tokio::sync::{Notify, oneshot};
 use whirlwind_event::{Event, FilterTree, Topic, TopicFilter};
-use whirlwind_store::{Batch, CommitError};
+use whirlwind_store::Batch;
 
-use crate::durable::{Durable, Placed, Puts, Queue, Shelf, record};
+use crate::delivery::By;
+use crate::durable::{Durable, Placed, Puts, Shelf};
 use crate::mailbox::{Filled, Origin, Place};
 use crate::notice::Listener;
 use crate::{
-    Audience, DeadLetters, Envelope, Inbox, Keep, Mailbox, MailboxFull, MailboxSpec, Notice,
-    QueueFull, Reason, Settlement, TopicRules,
+    Audience, DeadLetters, Delivery, Envelope, Full, Inbox, Mailbox, MailboxSpec, NotDurable,
+    Notice, Reason, Refusal, Settlement, Synced, TopicRules,
 };
 
 /// The table of subscriptions, and the way of an event into mailboxes: passive, with no task of its own and no lock across an
@@ -61,64 +62,6 @@ pub struct Reservation {
     is_routed: bool,
     /// Its places in queues of durable topics.
     pub(crate) placed: Option<Box<Placed>>,
-}
-
-/// What became of an event that a door published.
-#[derive(Debug, Default)]
-pub struct Delivery {
-    /// How many mailboxes took it, or ended it as their overflow says.
-    pub delivered: usize,
-    /// Those that have no room now, each with what it missed. On a durable topic one who has none refuses for all.
-    pub refused: Vec<Refusal>,
-    /// On a durable topic, the event is accepted when this says so.
-    pub synced: Option<Synced>,
-}
-
-/// Whether an event on a durable topic has reached the disk.
-#[derive(Debug)]
-#[must_use = "an event on a durable topic is accepted when this says so"]
-pub struct Synced(oneshot::Receiver<Result<(), CommitError>>);
-
-impl Synced {
-    /// Waits for the disk.
-    ///
-    /// # Errors
-    /// It is not there; nobody has it.
-    pub async fn wait(self) -> Result<(), NotDurable> {
-        match self.0.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(NotDurable(error.to_string())),
-            Err(_) => Err(NotDurable("the node has ended".to_owned())),
-        }
-    }
-}
-
-/// An event could not be brought to the disk.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the event could not be made durable: {0}")]
-pub struct NotDurable(String);
-
-/// A full mailbox, and the envelope it did not take. A retry reaches this mailbox alone; on a durable topic, all of them.
-#[derive(Debug)]
-pub struct Refusal {
-    by: Box<By>,
-    envelope: Envelope,
-}
-
-#[derive(Debug)]
-enum By {
-    Mailbox {
-        mailbox: Mailbox,
-        observer: bool,
-    },
-    Queue {
-        queue: Arc<Queue>,
-        bytes: usize,
-        keep: Keep,
-        full: QueueFull,
-    },
-    /// The store takes nothing now.
-    Store(NotDurable),
 }
 
 impl Bus {
@@ -288,11 +231,10 @@ impl Bus {
             true => Puts::new(),
             false => match Placed::at(topic, event, hops, &queues, &keep) {
                 Ok(placed) => placed.puts(topic, event, hops),
-                Err((queue, full)) => {
-                    // What has to fit is the record: it is larger than the event.
+                Err((queue, bytes, full)) => {
                     let by = By::Queue {
                         queue,
-                        bytes: record::of_event(topic, event, hops).len(),
+                        bytes,
                         keep,
                         full,
                     };
@@ -327,12 +269,12 @@ impl Bus {
         });
         match (taken, held) {
             (Err(error), Some((_, envelope))) => {
-                Delivery::refused(By::Store(NotDurable(error.to_string())), envelope)
+                Delivery::refused(By::Store(NotDurable::new(&error)), envelope)
             }
             _ => Delivery {
                 delivered,
                 refused: Vec::new(),
-                synced: Some(Synced(synced)),
+                synced: Some(Synced::new(synced)),
             },
         }
     }
@@ -375,7 +317,7 @@ impl Bus {
             false => {
                 let keep = self.rules.keep(&topic);
                 let placed = Placed::at(&topic, &event, hops, &queues, &keep);
-                Some(Box::new(placed.map_err(|(_, full)| full)?))
+                Some(Box::new(placed.map_err(|(_, _, full)| full)?))
             }
         };
         Ok(Reservation {
@@ -388,7 +330,8 @@ impl Bus {
         })
     }
 
-    /// Lets an event of a turn that ended well go to its reserved places, holding a share of what the turn's door owes. Cannot fail. Its places in queues are for [`Transaction::publish`](crate::Transaction::publish).
+    /// Lets an event of a turn that ended well go to its reserved places, holding a share of what the turn's door
+    /// owes. Cannot fail. Its places in queues are for [`Transaction::publish`](crate::Transaction::publish).
     pub fn send(self: &Arc<Self>, reservation: Reservation, settlement: Option<Settlement>) {
         let Reservation {
             topic,
@@ -498,7 +441,7 @@ impl Bus {
         found
     }
 
-    fn offer(
+    pub(crate) fn offer(
         self: &Arc<Self>,
         mailbox: Mailbox,
         observer: bool,
@@ -513,8 +456,7 @@ impl Bus {
                 self.dead_letter(envelope, full.name, Reason::MailboxFull, error);
             }
             Err(_) => {
-                let by = Box::new(By::Mailbox { mailbox, observer });
-                return Err(Refusal { by, envelope });
+                return Err(Refusal::new(By::Mailbox { mailbox, observer }, envelope));
             }
         }
         Ok(())
@@ -561,85 +503,6 @@ impl Bus {
 
 fn is_system(filter: &TopicFilter) -> bool {
     filter.as_str().starts_with('$')
-}
-
-impl Delivery {
-    fn refused(by: By, envelope: Envelope) -> Self {
-        Self {
-            refused: vec![Refusal {
-                by: Box::new(by),
-                envelope,
-            }],
-            ..Self::default()
-        }
-    }
-}
-
-impl Refusal {
-    /// Whose mailbox is full; none where the store takes nothing.
-    pub fn name(&self) -> Option<&Arc<str>> {
-        match &*self.by {
-            By::Mailbox { mailbox, .. } => Some(mailbox.name()),
-            By::Queue { queue, .. } => Some(&queue.name),
-            By::Store(_) => None,
-        }
-    }
-
-    /// Why a durable topic did not take it; none of another topic, where room comes as soon as events are handled.
-    pub fn not_durable(&self) -> Option<String> {
-        match &*self.by {
-            By::Mailbox { .. } => None,
-            By::Queue { full, .. } => Some(full.to_string()),
-            By::Store(error) => Some(error.to_string()),
-        }
-    }
-
-    /// Waits until there is room again; somebody else may be faster.
-    pub async fn room(&self) {
-        match &*self.by {
-            By::Mailbox { mailbox, .. } => mailbox.room(self.envelope.size()).await,
-            By::Queue {
-                queue, bytes, keep, ..
-            } => queue.room(*bytes, keep).await,
-            // A store that is down stays so until the node is started again.
-            By::Store(_) => std::future::pending().await,
-        }
-    }
-
-    /// Waits until this mailbox has taken it, or has ended it as an event that can never fit.
-    pub async fn insist(mut self, bus: &Arc<Bus>) {
-        loop {
-            self.room().await;
-            match self.retry(bus) {
-                Ok(()) => return,
-                Err(again) => self = again,
-            }
-        }
-    }
-
-    /// Tries once more.
-    pub fn retry(self, bus: &Arc<Bus>) -> Result<(), Self> {
-        let Self { by, envelope } = self;
-        match *by {
-            By::Mailbox { mailbox, observer } => bus.offer(mailbox, observer, envelope),
-            // Whoever waits for the disk holds a share of a settlement.
-            By::Queue { .. } | By::Store(_) => match bus.publish(envelope).refused.pop() {
-                None => Ok(()),
-                Some(again) => Err(again),
-            },
-        }
-    }
-}
-
-/// Why a publish from inside found no room.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Full {
-    /// In a mailbox.
-    #[error(transparent)]
-    Mailbox(#[from] MailboxFull),
-    /// On a durable topic.
-    #[error(transparent)]
-    Queue(#[from] QueueFull),
 }
 
 impl Drain {

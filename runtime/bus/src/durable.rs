@@ -14,7 +14,7 @@ mod committer;
 pub(crate) mod key;
 pub(crate) mod letters;
 mod queue;
-pub(crate) mod record;
+mod record;
 pub(crate) mod seen;
 mod stored;
 mod transaction;

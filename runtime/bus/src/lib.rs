@@ -7,6 +7,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`bus`](Bus) | the table: publish, reserve, subscribe, observe, wait until idle |
+//! | [`delivery`](Delivery) | what became of a publish: who took it, who refused, when it is on the disk |
 //! | [`envelope`](Envelope) | what lies in a mailbox |
 //! | [`mailbox`](Mailbox) | the sending end, [`Capacity`], [`Overflow`] |
 //! | [`inbox`](Inbox) | the receiving end and the [`Lease`] of one incarnation |
@@ -27,6 +28,7 @@
 
 mod bus;
 mod dead_letters;
+mod delivery;
 mod departure;
 mod durable;
 mod ended;
@@ -44,10 +46,11 @@ mod redelivery;
 mod rules;
 mod settlement;
 
-pub use bus::{Bus, Delivery, Full, NotDurable, Refusal, Reservation, Synced};
+pub use bus::{Bus, Reservation};
 pub use dead_letters::{
     DeadLetter, DeadLetterCounts, DeadLetterLimits, DeadLetters, Reason, UnknownReason,
 };
+pub use delivery::{Delivery, Full, NotDurable, Refusal, Synced};
 pub use departure::Emptied;
 pub use durable::{
     Begin, Durable, DurableError, Keep, QueueFull, SeenWindow, Stored, Transaction, TurnError,

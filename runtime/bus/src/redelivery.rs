@@ -158,7 +158,7 @@ impl Bus {
             let keep = self.rules().keep(&letter.topic);
             let queues = [Arc::clone(queue)];
             let placed = Placed::at(&letter.topic, &letter.event, 0, &queues, &keep);
-            let placed = placed.map_err(|(_, full)| RedeliverError::QueueFull(full))?;
+            let placed = placed.map_err(|(_, _, full)| RedeliverError::QueueFull(full))?;
             self.back_to_queue(durable, letter, placed, last)?;
             return Ok(Back::Queue);
         }

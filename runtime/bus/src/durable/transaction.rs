@@ -63,19 +63,19 @@ impl Placed {
     /// A place for the event in each of `queues`, or in none.
     ///
     /// # Errors
-    /// The first that has no room.
+    /// The first that has no room, and the bytes that have to fit: those of the record, which is larger than the event.
     pub(crate) fn at(
         topic: &Topic,
         event: &Arc<Event>,
         hops: u32,
         queues: &[Arc<Queue>],
         keep: &Keep,
-    ) -> Result<Self, (Arc<Queue>, QueueFull)> {
+    ) -> Result<Self, (Arc<Queue>, usize, QueueFull)> {
         let record = Bytes::from(record::of_event(topic, event, hops));
         let mut places = SmallVec::new();
         for queue in queues {
             let place = queue.reserve(record.len(), keep);
-            places.push(place.map_err(|full| (Arc::clone(queue), full))?);
+            places.push(place.map_err(|full| (Arc::clone(queue), record.len(), full))?);
         }
         Ok(Self { places, record })
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use whirlwind_bus::{Bus, DeadLetter, Durable};
+use whirlwind_bus::{Bus, Durable};
 use whirlwind_store::Store;
 
 use super::start::StartError;
@@ -50,14 +50,10 @@ pub(super) async fn open(
         tracing::error!("{notice}");
     }
     bus.open_durable(durable);
-    restore(bus, letters);
-    Ok((!notices.is_empty()).then(|| notices.join("; ")))
-}
-
-fn restore(bus: &Bus, letters: Vec<DeadLetter>) {
     for letter in letters {
         bus.dead_letters().restore(letter);
     }
+    Ok((!notices.is_empty()).then(|| notices.join("; ")))
 }
 
 /// The names of all that may wait for events.
