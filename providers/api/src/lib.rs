@@ -8,6 +8,7 @@
 //! - [`staged`]: [`Staged`], what one turn does to its buckets, until its end is known
 //! - [`memory`]: [`MemoryKeyValue`], the fake beside every real store, and a provider in its own right
 //! - [`messaging`]: [`Messaging`], a way to and from other systems through their messages
+//! - [`handover`]: [`Handover`], what is known when the other side has taken an event
 //! - [`memory_messaging`]: [`MemoryMessaging`], its fake, whose other side a test plays
 //! - `conformance` (feature of the same name): the tests which every store, and every messaging provider, passes
 //!
@@ -25,6 +26,7 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod error;
+pub mod handover;
 pub mod key_value;
 pub mod limits;
 pub mod memory;
@@ -34,11 +36,11 @@ pub mod number;
 pub mod staged;
 
 pub use error::Error;
+pub use handover::{Handover, HandoverSender};
 pub use key_value::{Bucket, KeyValue, Keys};
 pub use memory::MemoryKeyValue;
 pub use memory_messaging::MemoryMessaging;
 pub use messaging::{
-    Acknowledge, Handover, HandoverSender, Link, Messaging, MessagingCounts, Receipt, ReceiptDesk,
-    Received, SendError,
+    Acknowledge, Link, Messaging, MessagingCounts, Receipt, ReceiptDesk, Received, SendError, Taker,
 };
 pub use staged::{Linked, Staged, StagedBucket};

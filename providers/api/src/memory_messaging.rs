@@ -261,7 +261,7 @@ impl Messaging for MemoryMessaging {
                     };
                     return Some(Received {
                         topic: delivery.topic,
-                        event,
+                        event: Arc::new(event),
                         receipt: number.map(|number| Receipt::new(self.shared.clone(), number)),
                         acknowledge: delivery.acknowledge,
                     });
@@ -338,8 +338,9 @@ impl Messaging for MemoryMessaging {
         state.unread.clear();
         state.outside.clear();
         state.owed.clear();
-        state.waiting.clear();
+        let waiting = std::mem::take(&mut state.waiting);
         drop(state);
+        drop(waiting);
         self.shared.link.send_replace(Link::Closed);
         self.shared.came.notify_one();
         self.shared.room.notify_waiters();
@@ -453,12 +454,13 @@ impl Peer {
         let Some(index) = seen.map(|w| w.sent.number).position(|n| n == number) else {
             return;
         };
-        if let Some(waiting) = state.waiting.remove(index) {
-            state.seen -= 1;
-            state.counts.sent += u64::from(how.is_ok());
-            waiting.sender.end(how);
-        }
+        let Some(waiting) = state.waiting.remove(index) else {
+            return;
+        };
+        state.seen -= 1;
+        state.counts.sent += u64::from(how.is_ok());
         drop(state);
+        waiting.sender.end(how);
         self.shared.room.notify_waiters();
     }
 

@@ -1,14 +1,13 @@
 //! A way to and from other systems, through their messages.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use async_trait::async_trait;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use whirlwind_event::{Event, Topic};
+
+use crate::Handover;
 
 /// Somebody else's messages: those that come in become events, events that are sent become messages.
 ///
@@ -22,6 +21,13 @@ pub trait Messaging: fmt::Debug + Send + Sync + 'static {
     /// What is received and not acknowledged is bounded: whoever does not receive, or does not acknowledge, is sent nothing more
     /// after a while. What the other side does not hold for us is dropped and counted then.
     async fn receive(&self) -> Option<Received>;
+
+    /// [Receives](Self::receive), and while it waits, a provider may let `taker` take messages where they come in: that spares them
+    /// the way from the task of the connection to this one.
+    async fn receive_beside(&self, taker: &Arc<dyn Taker>) -> Option<Received> {
+        let _ = taker;
+        self.receive().await
+    }
 
     /// Takes an event to be sent. It never waits. From here on the provider keeps it, through any loss of the connection, until
     /// the other side has taken it; the [`Handover`] is ready then. Events are sent in the order in which they were taken, and at
@@ -45,13 +51,22 @@ pub trait Messaging: fmt::Debug + Send + Sync + 'static {
     async fn close(&self);
 }
 
+/// Takes messages in whatever a provider is doing when they come in. It may not block.
+pub trait Taker: Send + Sync + 'static {
+    /// Takes a message, or gives it back: it is received then, and what comes after it too, until nothing is left to receive.
+    ///
+    /// # Errors
+    /// The message, of which nothing was taken.
+    fn take(&self, received: Received) -> Result<(), Box<Received>>;
+}
+
 /// A message that came in.
 #[derive(Debug)]
 pub struct Received {
     /// The topic it goes to.
     pub topic: Topic,
     /// The message as an event.
-    pub event: Event,
+    pub event: Arc<Event>,
     /// What the other side waits for; `None` where it does not.
     pub receipt: Option<Receipt>,
     /// When the receipt is to be given.
@@ -96,14 +111,6 @@ pub enum Link {
     /// Closed for good.
     Closed,
 }
-
-/// A future that is ready when the other side has taken an event.
-#[derive(Debug)]
-pub struct Handover(oneshot::Receiver<Result<(), SendError>>);
-
-/// The provider's end of a [`Handover`]. Dropped, it says [`SendError::Closed`].
-#[derive(Debug)]
-pub struct HandoverSender(oneshot::Sender<Result<(), SendError>>);
 
 /// Why an event was not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -182,30 +189,5 @@ impl Drop for Receipt {
 impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Receipt").field(&self.number).finish()
-    }
-}
-
-impl Handover {
-    /// One that is ready when its sender says so.
-    pub fn new() -> (HandoverSender, Self) {
-        let (sender, receiver) = oneshot::channel();
-        (HandoverSender(sender), Self(receiver))
-    }
-}
-
-impl HandoverSender {
-    /// Says how it ended. Whoever went away is not told.
-    pub fn end(self, how: Result<(), SendError>) {
-        let _ = self.0.send(how);
-    }
-}
-
-impl Future for Handover {
-    type Output = Result<(), SendError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0)
-            .poll(cx)
-            .map(|ended| ended.unwrap_or(Err(SendError::Closed)))
     }
 }

@@ -10,6 +10,7 @@ use tracing::{debug, info, warn};
 use whirlwind_provider_api::Link;
 
 use crate::limits::MAX_IN_FLIGHT;
+use crate::outbox::Outbox;
 use crate::session::{Ended, Session};
 use crate::shared::Shared;
 use crate::wire;
@@ -77,7 +78,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 }
 
 /// One connection: why it ended and how long it was up, if it was. `None` if it was closed.
-async fn connect(shared: &Shared, life: &mut Life) -> Option<(wire::End, Option<Duration>)> {
+async fn connect(shared: &Arc<Shared>, life: &mut Life) -> Option<(wire::End, Option<Duration>)> {
     // Each acknowledgement owed, each id in use, the subscription and the farewell, and some.
     let requests = shared.inbound().window().held + usize::from(MAX_IN_FLIGHT) + 8;
     let opened = wire::open(&shared.config, requests, life.every_release);
@@ -93,7 +94,7 @@ async fn connect(shared: &Shared, life: &mut Life) -> Option<(wire::End, Option<
         session.rest(line.rest());
     }
     shared.inbound().lost();
-    shared.outbox().lost();
+    shared.outbox(Outbox::lost);
     shared.room.notify_waiters();
     match ended {
         Ended::Closed => None,

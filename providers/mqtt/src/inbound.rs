@@ -4,12 +4,20 @@
 //! None crosses a reconnect: the broker of the next connection owes us the message again, and we owe it nothing.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use whirlwind_provider_api::{Received, Taker};
 
 use crate::{Message, Qos};
 
 /// The two queues. They know no time and no connection, and wait for nothing.
 #[derive(Debug)]
 pub(crate) struct Inbound {
+    /// Who takes messages where they come in: while it is there, somebody waits for them.
+    taker: Option<Waiting>,
+    /// One that the taker gave back: it is read before all others.
+    given_back: Option<Box<Received>>,
     unread: VecDeque<Unread>,
     unread_bytes: usize,
     /// How many of the unread nobody holds for us.
@@ -53,6 +61,26 @@ pub(crate) struct Counts {
     pub(crate) malformed: u64,
 }
 
+struct Waiting(Arc<dyn Taker>);
+
+/// What becomes of a message that came in.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// It can be read.
+    Unread,
+    /// It is for the taker, with the number of its receipt.
+    Offered(Offer),
+    /// Nothing.
+    Passed,
+}
+
+/// A message for the taker.
+pub(crate) struct Offer {
+    pub(crate) message: Message,
+    pub(crate) number: Option<u64>,
+    pub(crate) taker: Arc<dyn Taker>,
+}
+
 #[derive(Debug)]
 struct Unread {
     message: Message,
@@ -80,6 +108,8 @@ pub(crate) enum Returned {
 impl Inbound {
     pub(crate) fn new(window: Window) -> Self {
         Self {
+            taker: None,
+            given_back: None,
             unread: VecDeque::new(),
             unread_bytes: 0,
             unread_loose: 0,
@@ -95,25 +125,38 @@ impl Inbound {
         }
     }
 
-    /// A message, and the packet id that it is acknowledged by if it is. Whether it can be read.
-    pub(crate) fn arrive(&mut self, message: Message, id: u16) -> bool {
+    /// A message, and the packet id that it is acknowledged by if it is.
+    pub(crate) fn arrive(&mut self, message: Message, id: u16) -> Arrival {
         let full = self.unread_bytes >= self.window.bytes;
         if message.qos == Qos::AtMostOnce {
             self.count(&message);
             if full || self.unread_loose >= self.window.loose {
                 self.counts.dropped += 1;
-                return false;
+                return Arrival::Passed;
             }
-            self.put(message, None);
-            return true;
+            return self.put(message, None);
         }
         if !self.has_place(full) {
-            return false;
+            return Arrival::Passed;
         }
         self.count(&message);
         let number = self.owe(id, message.qos, false);
-        self.put(message, Some(number));
-        true
+        self.put(message, Some(number))
+    }
+
+    /// Somebody waits, with whom messages are left that come in meanwhile; or not any more.
+    pub(crate) fn waits(&mut self, taker: Option<&Arc<dyn Taker>>) {
+        self.taker = taker.cloned().map(Waiting);
+    }
+
+    /// The taker did not take it after all.
+    pub(crate) fn give_back(&mut self, received: Box<Received>) {
+        self.given_back = Some(received);
+    }
+
+    /// What the taker gave back.
+    pub(crate) fn take_given_back(&mut self) -> Option<Box<Received>> {
+        self.given_back.take()
     }
 
     /// A message that cannot even be read. It is acknowledged, or it would come again for ever.
@@ -240,12 +283,15 @@ impl Inbound {
         }
     }
 
-    /// Drops what is unread; what comes back has no effect from here on.
-    pub(crate) fn close(&mut self) {
+    /// Drops what is unread; what comes back has no effect from here on. Answers what is to be dropped where nobody holds this: it
+    /// has a receipt.
+    pub(crate) fn close(&mut self) -> Option<Box<Received>> {
         self.closed = true;
+        self.taker = None;
         self.unread.clear();
         self.unread_bytes = 0;
         self.unread_loose = 0;
+        self.given_back.take()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -270,10 +316,24 @@ impl Inbound {
         self.counts.duplicates += u64::from(message.dup);
     }
 
-    fn put(&mut self, message: Message, number: Option<u64>) {
+    fn put(&mut self, message: Message, number: Option<u64>) -> Arrival {
+        let held = number.is_some();
+        let is_next = self.unread.is_empty() && self.given_back.is_none();
+        if let Some(Waiting(taker)) = &self.taker
+            && is_next
+            && (!held || self.out < self.window.out)
+        {
+            self.out += usize::from(held);
+            return Arrival::Offered(Offer {
+                message,
+                number,
+                taker: Arc::clone(taker),
+            });
+        }
         self.unread_bytes += size(&message);
         self.unread_loose += usize::from(number.is_none());
         self.unread.push_back(Unread { message, number });
+        Arrival::Unread
     }
 
     fn owe(&mut self, id: u16, qos: Qos, given: bool) -> u64 {
@@ -285,6 +345,18 @@ impl Inbound {
     fn find(&mut self, number: u64) -> Option<&mut Owed> {
         let index = number.checked_sub(self.first)?;
         self.owed.get_mut(usize::try_from(index).ok()?)
+    }
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Waiting")
+    }
+}
+
+impl fmt::Debug for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Offer").field(&self.message).finish()
     }
 }
 

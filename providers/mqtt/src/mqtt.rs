@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{info, warn};
-use whirlwind_event::{Event, Excerpt, Topic};
+use tracing::info;
+use whirlwind_event::{Event, Topic};
 use whirlwind_provider_api::{
-    Handover, Link, Messaging, MessagingCounts, Receipt, Received, SendError,
+    Handover, Link, Messaging, MessagingCounts, Received, SendError, Taker,
 };
 
 use crate::connection;
@@ -47,59 +47,60 @@ impl Mqtt {
     }
 }
 
-#[async_trait]
-impl Messaging for Mqtt {
-    async fn receive(&self) -> Option<Received> {
+impl Mqtt {
+    async fn next(&self, taker: Option<&Arc<dyn Taker>>) -> Option<Received> {
+        /// However the wait ends, nobody waits any more.
+        struct Waits<'a>(&'a Shared);
+        impl Drop for Waits<'_> {
+            fn drop(&mut self) {
+                self.0.inbound().waits(None);
+            }
+        }
         let shared = &self.shared;
+        let _waits = Waits(shared);
         loop {
-            let (message, number) = loop {
-                let came = shared.came.notified();
-                {
-                    let mut inbound = shared.inbound();
-                    if inbound.is_closed() {
-                        // For the next who asks.
-                        shared.came.notify_one();
-                        return None;
-                    }
-                    if let Some(taken) = inbound.take() {
-                        break taken;
-                    }
+            let came = shared.came.notified();
+            let taken = {
+                let mut inbound = shared.inbound();
+                if inbound.is_closed() {
+                    // For the next who asks.
+                    shared.came.notify_one();
+                    return None;
                 }
-                came.await;
+                if let Some(received) = inbound.take_given_back() {
+                    return Some(*received);
+                }
+                let taken = inbound.take();
+                if taken.is_none() {
+                    inbound.waits(taker);
+                }
+                taken
             };
-            let mqtt = message.topic.clone();
-            match shared.config.inward(message) {
-                Ok((topic, event, acknowledge)) => {
-                    return Some(Received {
-                        topic,
-                        event,
-                        receipt: number.map(|number| Receipt::new(shared.clone(), number)),
-                        acknowledge,
-                    });
-                }
-                Err(malformed) => {
-                    let mqtt = Excerpt::of(&mqtt);
-                    warn!(provider = shared.config.name, topic = %mqtt, "a message is no event and is acknowledged: {malformed}");
-                    if shared.inbound().malformed(number) {
-                        shared.work.notify_one();
+            match taken {
+                None => came.await,
+                Some((message, number)) => {
+                    if let Some(received) = shared.read(message, number) {
+                        return Some(received);
                     }
                 }
             }
         }
     }
+}
+
+#[async_trait]
+impl Messaging for Mqtt {
+    async fn receive(&self) -> Option<Received> {
+        self.next(None).await
+    }
+
+    async fn receive_beside(&self, taker: &Arc<dyn Taker>) -> Option<Received> {
+        self.next(Some(taker)).await
+    }
 
     fn send(&self, topic: &Topic, event: &Arc<Event>) -> Result<Handover, SendError> {
         let shared = &self.shared;
-        {
-            let outbox = shared.outbox();
-            if outbox.is_closed() {
-                return Err(SendError::Closed);
-            }
-            if !outbox.has_room() {
-                let waiting = outbox.waiting();
-                return Err(SendError::Full { waiting });
-            }
-        }
+        shared.outbox(|outbox| outbox.takes())?;
         let messages = shared.config.outward(topic, event)?;
         if messages.is_empty() {
             return Err(SendError::Unsendable(format!(
@@ -116,7 +117,7 @@ impl Messaging for Mqtt {
             }
             sized.push((message, size));
         }
-        let handover = shared.outbox().take(sized)?;
+        let handover = shared.outbox(|outbox| outbox.take(sized))?;
         shared.work.notify_one();
         Ok(handover)
     }
@@ -124,11 +125,8 @@ impl Messaging for Mqtt {
     async fn room(&self) {
         loop {
             let room = self.shared.room.notified();
-            {
-                let outbox = self.shared.outbox();
-                if outbox.has_room() || outbox.is_closed() {
-                    return;
-                }
+            if (self.shared).outbox(|outbox| outbox.has_room() || outbox.is_closed()) {
+                return;
             }
             room.await;
         }
@@ -143,16 +141,16 @@ impl Messaging for Mqtt {
             let inbound = self.shared.inbound();
             (inbound.counts(), inbound.unacknowledged())
         };
-        let outbox = self.shared.outbox();
+        let (sent, waiting) = (self.shared).outbox(|outbox| (outbox.sent(), outbox.waiting()));
         MessagingCounts {
             received: counts.received,
             duplicates: counts.duplicates,
             acknowledged: counts.acknowledged,
             dropped: counts.dropped,
             malformed: counts.malformed,
-            sent: outbox.sent(),
+            sent,
             reconnects: self.shared.reconnects.load(Ordering::Relaxed),
-            waiting: outbox.waiting(),
+            waiting,
             unacknowledged,
         }
     }

@@ -37,8 +37,26 @@ pub(crate) struct Outbox {
     max: usize,
     max_bytes: usize,
     closed: bool,
+    /// Those that were never begun, once nothing more is: they end after those that were.
+    unbegun: VecDeque<Entry>,
     /// Events that the broker has taken.
     sent: u64,
+    /// What is to be told when nobody holds the outbox any more.
+    ended: Vec<Ended>,
+}
+
+/// An event that has ended, and how. Whoever waits for it may come back to the outbox, and so is told when nobody holds that.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Ended {
+    sender: HandoverSender,
+    how: Result<(), SendError>,
+}
+
+impl Ended {
+    pub(crate) fn tell(self) {
+        self.sender.end(self.how);
+    }
 }
 
 #[derive(Debug)]
@@ -68,19 +86,14 @@ struct Ticket {
 }
 
 impl Ticket {
-    /// Whether the event has ended, and how.
-    fn end(self: Arc<Self>, how: Result<(), SendError>) -> Option<bool> {
+    /// The event, if it has ended with this.
+    fn end(self: Arc<Self>, how: Result<(), SendError>) -> Option<Ended> {
         if how.is_err() {
             *self.how.lock().unwrap_or_else(PoisonError::into_inner) = how;
         }
-        let ticket = Arc::into_inner(self)?;
-        let how = ticket
-            .how
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        let taken = how.is_ok();
-        ticket.sender.end(how);
-        Some(taken)
+        let Self { sender, how } = Arc::into_inner(self)?;
+        let how = how.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Some(Ended { sender, how })
     }
 }
 
@@ -106,19 +119,20 @@ impl Outbox {
             max,
             max_bytes,
             closed: false,
+            unbegun: VecDeque::new(),
             sent: 0,
+            ended: Vec::new(),
         }
+    }
+
+    /// What has ended since the last call.
+    pub(crate) fn take_ended(&mut self) -> Vec<Ended> {
+        mem::take(&mut self.ended)
     }
 
     /// Takes the messages of one event, each with its size.
     pub(crate) fn take(&mut self, messages: Vec<(Message, usize)>) -> Result<Handover, SendError> {
-        if self.closed {
-            return Err(SendError::Closed);
-        }
-        if !self.has_room() {
-            let waiting = self.waiting;
-            return Err(SendError::Full { waiting });
-        }
+        self.takes()?;
         let (sender, handover) = Handover::new();
         let ticket = Arc::new(Ticket {
             sender,
@@ -137,7 +151,19 @@ impl Outbox {
         Ok(handover)
     }
 
-    /// Whether one more would be taken.
+    /// Says why one more would not be taken.
+    pub(crate) fn takes(&self) -> Result<(), SendError> {
+        if self.closed {
+            return Err(SendError::Closed);
+        }
+        if !self.has_room() {
+            let waiting = self.waiting;
+            return Err(SendError::Full { waiting });
+        }
+        Ok(())
+    }
+
+    /// Whether there is room for one more.
     pub(crate) fn has_room(&self) -> bool {
         self.waiting < self.max && self.bytes < self.max_bytes
     }
@@ -282,20 +308,19 @@ impl Outbox {
     /// Ends all that are in it with [`SendError::Closed`], and takes no more.
     pub(crate) fn close(&mut self) {
         self.closed = true;
-        self.entries.clear();
         (self.begun, self.named, self.resent) = (0, 0, 0);
-        (self.waiting, self.bytes) = (0, 0);
+        let mut entries = mem::take(&mut self.entries);
+        entries.append(&mut self.unbegun);
+        for entry in entries {
+            self.end(entry, Err(SendError::Closed));
+        }
     }
 
-    /// Takes no more, and ends all that have not begun.
+    /// Takes no more, and begins none of those that wait: they end when it is closed.
     pub(crate) fn shut(&mut self) {
         self.closed = true;
-        for entry in self.entries.drain(self.begun..) {
-            if entry.ticket.is_some() {
-                self.waiting -= 1;
-                self.bytes -= entry.size;
-            }
-        }
+        let unbegun = self.entries.split_off(self.begun);
+        self.unbegun.extend(unbegun);
     }
 
     /// Whether nothing is in it.
@@ -354,8 +379,9 @@ impl Outbox {
         if let Some(ticket) = entry.ticket {
             self.waiting -= 1;
             self.bytes -= entry.size;
-            if ticket.end(how) == Some(true) {
-                self.sent += 1;
+            if let Some(ended) = ticket.end(how) {
+                self.sent += u64::from(ended.how.is_ok());
+                self.ended.push(ended);
             }
         }
     }

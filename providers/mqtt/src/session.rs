@@ -8,6 +8,7 @@
 //! included: their ids are in use until then.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use tracing::{info, warn};
 use whirlwind_provider_api::{Link, SendError};
 
 use crate::connection::{Life, count, never, patience};
+use crate::inbound::Arrival;
 use crate::limits::Limits;
 use crate::shared::Shared;
 use crate::wire::{End, Happened, Line, Requests};
@@ -27,7 +29,7 @@ const LEAVE: Duration = Duration::from_secs(2);
 /// One connection's doing.
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     life: &'a mut Life,
     requests: Requests,
     phase: Phase,
@@ -61,7 +63,7 @@ pub(crate) enum Ended {
 }
 
 impl<'a> Session<'a> {
-    pub(crate) fn new(shared: &'a Shared, life: &'a mut Life, requests: Requests) -> Self {
+    pub(crate) fn new(shared: &'a Arc<Shared>, life: &'a mut Life, requests: Requests) -> Self {
         let now = Instant::now();
         Self {
             shared,
@@ -139,10 +141,10 @@ impl<'a> Session<'a> {
     pub(crate) fn rest(&mut self, rest: Vec<Happened>) {
         for happened in rest {
             match happened {
-                Happened::Written(id) => self.shared.outbox().written(id),
+                Happened::Written(id) => self.shared.outbox(|outbox| outbox.written(id)),
                 Happened::Confirmed(id, how) => self.confirm(id, how.map_err(SendError::Refused)),
                 Happened::Recorded(id, Ok(())) => {
-                    self.shared.outbox().recorded(id);
+                    self.shared.outbox(|outbox| outbox.recorded(id));
                 }
                 Happened::Recorded(id, Err(why)) => self.confirm(id, Err(SendError::Refused(why))),
                 Happened::Completed(id, _) => self.confirm(id, Ok(())),
@@ -162,8 +164,11 @@ impl<'a> Session<'a> {
             }
             Happened::Subscribed(answers) => self.subscribed(answers)?,
             Happened::Arrived(id, message) => {
-                if self.shared.inbound().arrive(message, id) {
-                    self.shared.came.notify_one();
+                let arrival = self.shared.inbound().arrive(message, id);
+                match arrival {
+                    Arrival::Offered(offer) => self.shared.offer(offer),
+                    Arrival::Unread => self.shared.came.notify_one(),
+                    Arrival::Passed => {}
                 }
             }
             Happened::ArrivedMalformed(id, qos) => {
@@ -175,7 +180,7 @@ impl<'a> Session<'a> {
             }
             Happened::Confirmed(id, how) => self.confirm(id, how.map_err(SendError::Refused)),
             Happened::Recorded(id, Ok(())) => {
-                self.shared.outbox().recorded(id);
+                self.shared.outbox(|outbox| outbox.recorded(id));
                 self.confirmed = self.heard;
             }
             Happened::Recorded(id, Err(why)) => {
@@ -190,7 +195,7 @@ impl<'a> Session<'a> {
                 }
             }
             Happened::Written(id) => {
-                self.shared.outbox().written(id);
+                self.shared.outbox(|outbox| outbox.written(id));
                 if id == 0 {
                     self.shared.room.notify_waiters();
                 }
@@ -215,7 +220,7 @@ impl<'a> Session<'a> {
             self.life.subscribed = false;
         }
         self.shared.inbound().resumed(session);
-        self.shared.outbox().resumed(session);
+        self.shared.outbox(|outbox| outbox.resumed(session));
         if self.life.subscribed {
             self.up();
         }
@@ -227,13 +232,12 @@ impl<'a> Session<'a> {
 
     /// Sends again what an earlier connection left unconfirmed, then goes on.
     fn replay(&mut self, line: &mut Line) -> Result<(), End> {
-        let settled = {
-            let mut outbox = self.shared.outbox();
+        let settled = self.shared.outbox(|outbox| {
             while let Some(again) = outbox.again(&self.limits) {
                 line.again(again);
             }
             outbox.is_settled()
-        };
+        });
         if !settled {
             return Ok(());
         }
@@ -308,7 +312,7 @@ impl<'a> Session<'a> {
         let size = message.size();
         // Nobody waits for it who could be told.
         match self.limits.fit(&mut message, size) {
-            Ok(()) => self.shared.outbox().say(message, size),
+            Ok(()) => self.shared.outbox(|outbox| outbox.say(message, size)),
             Err(error) => warn!(
                 provider = self.shared.config.name,
                 "the state cannot be said: {error}"
@@ -317,7 +321,7 @@ impl<'a> Session<'a> {
     }
 
     fn confirm(&mut self, id: u16, how: Result<(), SendError>) {
-        self.shared.outbox().confirmed(id, how);
+        self.shared.outbox(|outbox| outbox.confirmed(id, how));
         self.confirmed = self.heard;
         self.shared.room.notify_waiters();
     }
@@ -337,7 +341,7 @@ impl<'a> Session<'a> {
         if matches!(self.phase, Phase::Up | Phase::Leaving) {
             self.hand_over_messages().map_err(Ended::Lost)?;
         }
-        if self.phase == Phase::Leaving && self.shared.outbox().is_empty() {
+        if self.phase == Phase::Leaving && self.shared.outbox(|outbox| outbox.is_empty()) {
             self.farewell()?;
         }
         Ok(())
@@ -352,15 +356,18 @@ impl<'a> Session<'a> {
     }
 
     fn hand_over_messages(&mut self) -> Result<(), End> {
-        let mut outbox = self.shared.outbox();
-        if !outbox.awaits() {
+        let (limits, requests) = (&self.limits, &self.requests);
+        let (awaits, has_more_room) = self.shared.outbox(|outbox| {
+            let (awaits, waiting) = (outbox.awaits(), outbox.waiting());
+            while let Some(message) = outbox.next(limits) {
+                requests.publish(message)?;
+            }
+            Ok((awaits, outbox.waiting() < waiting))
+        })?;
+        if !awaits {
             self.confirmed = Instant::now();
         }
-        let waiting = outbox.waiting();
-        while let Some(message) = outbox.next(&self.limits) {
-            self.requests.publish(message)?;
-        }
-        if outbox.waiting() < waiting {
+        if has_more_room {
             self.shared.room.notify_waiters();
         }
         Ok(())
@@ -421,7 +428,7 @@ impl<'a> Session<'a> {
         if now >= self.heard + patience {
             return lost(format!("nothing has moved for {seconds} s"));
         }
-        if now >= self.confirmed + patience && self.shared.outbox().awaits() {
+        if now >= self.confirmed + patience && self.shared.outbox(|outbox| outbox.awaits()) {
             return lost(format!("the broker has confirmed nothing for {seconds} s"));
         }
         Ok(())

@@ -2,14 +2,16 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
-use whirlwind_provider_api::{Link, ReceiptDesk};
+use tracing::warn;
+use whirlwind_event::Excerpt;
+use whirlwind_provider_api::{Link, Receipt, ReceiptDesk, Received};
 
-use crate::Config;
-use crate::inbound::{Inbound, Returned, Window};
-use crate::outbox::Outbox;
+use crate::inbound::{Inbound, Offer, Returned, Window};
+use crate::outbox::{Ended, Outbox};
+use crate::{Config, Message};
 
 /// The queues, and the bells between those who fill and those who empty them. No lock is held across an await.
 pub(crate) struct Shared {
@@ -56,14 +58,61 @@ impl Shared {
         self.inbound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {
-        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Does something with the outbox, and tells of what has ended by it.
+    pub(crate) fn outbox<T>(&self, work: impl FnOnce(&mut Outbox) -> T) -> T {
+        let (done, ended) = {
+            let mut outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner);
+            (work(&mut outbox), outbox.take_ended())
+        };
+        ended.into_iter().for_each(Ended::tell);
+        done
+    }
+
+    /// A message that came in, as the event it is. One that is none is acknowledged, or it would come again for ever.
+    pub(crate) fn read(
+        self: &Arc<Self>,
+        message: Message,
+        number: Option<u64>,
+    ) -> Option<Received> {
+        let mqtt = message.topic.clone();
+        match self.config.inward(message) {
+            Ok((topic, event, acknowledge)) => Some(Received {
+                topic,
+                event: Arc::new(event),
+                receipt: number.map(|number| Receipt::new(self.clone(), number)),
+                acknowledge,
+            }),
+            Err(malformed) => {
+                let mqtt = Excerpt::of(&mqtt);
+                warn!(provider = self.config.name, topic = %mqtt, "a message is no event and is acknowledged: {malformed}");
+                if self.inbound().malformed(number) {
+                    self.work.notify_one();
+                }
+                None
+            }
+        }
+    }
+
+    /// Lets the taker of a message take it.
+    pub(crate) fn offer(self: &Arc<Self>, offer: Offer) {
+        let Offer {
+            message,
+            number,
+            taker,
+        } = offer;
+        let Some(received) = self.read(message, number) else {
+            return;
+        };
+        if let Err(received) = taker.take(received) {
+            self.inbound().give_back(received);
+            self.came.notify_one();
+        }
     }
 
     /// Asks the connection to end.
     pub(crate) fn begin_to_close(&self) {
         self.closing.store(true, Ordering::Release);
-        self.outbox().shut();
+        self.outbox(Outbox::shut);
         self.room.notify_waiters();
         self.work.notify_one();
     }
@@ -75,8 +124,9 @@ impl Shared {
     /// The connection has ended for good.
     pub(crate) fn finish(&self) {
         self.closing.store(true, Ordering::Release);
-        self.inbound().close();
-        self.outbox().close();
+        let left = self.inbound().close();
+        drop(left);
+        self.outbox(Outbox::close);
         self.link.send_replace(Link::Closed);
         self.came.notify_one();
         self.room.notify_waiters();

@@ -157,8 +157,7 @@ impl Bus {
     /// Returns when the store has room for an event on `topic`: at once, unless that is a durable one and the disk is behind.
     pub async fn ready(&self, topic: &Topic) {
         if let Some(durable) = self.durable()
-            && self.rules.is_durable(topic)
-            && !durable.store().has_room()
+            && !self.is_ready(topic)
         {
             durable.store().room().await;
         }
@@ -204,6 +203,41 @@ impl Bus {
         }
         envelope.settle();
         delivery
+    }
+
+    /// Hands an event that came through a door to every subscriber, if there is room for it with each of them, and gives it back if
+    /// not: then nobody has it.
+    ///
+    /// # Errors
+    /// The event.
+    pub fn try_publish(self: &Arc<Self>, envelope: Envelope) -> Result<(), Envelope> {
+        if self.durable().is_some() && self.rules.is_durable(&envelope.topic) {
+            return match self.publish(envelope).refused.pop() {
+                None => Ok(()),
+                Some(refusal) => Err(refusal.into_envelope()),
+            };
+        }
+        let mut places = Few::new();
+        for Subscriber { mailbox, observer } in self.subscribers(&envelope.topic) {
+            match mailbox.reserve(envelope.size(), Origin::Door) {
+                Ok(place) => places.push((place, observer)),
+                Err(_) => return Err(envelope),
+            }
+        }
+        if places.is_empty() {
+            self.unrouted.fetch_add(1, Ordering::Relaxed);
+        }
+        for (place, observer) in places {
+            self.fill(place, observer, envelope.copy(observer));
+        }
+        envelope.settle();
+        Ok(())
+    }
+
+    /// Whether the store has room for an event on `topic`.
+    pub fn is_ready(&self, topic: &Topic) -> bool {
+        let durable = self.durable().filter(|_| self.rules.is_durable(topic));
+        durable.is_none_or(|durable| durable.store().has_room())
     }
 
     /// Brings an event on a durable topic to the disk, for all who subscribe.

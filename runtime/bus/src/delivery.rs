@@ -93,6 +93,11 @@ impl Refusal {
         }
     }
 
+    /// What was not taken.
+    pub(crate) fn into_envelope(self) -> Envelope {
+        self.envelope
+    }
+
     /// Whose mailbox is full; none where the store takes nothing.
     pub fn name(&self) -> Option<&Arc<str>> {
         match &*self.by {

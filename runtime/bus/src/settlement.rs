@@ -1,9 +1,10 @@
 //! The counted acknowledgement token of an event that came through a door.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
@@ -16,9 +17,16 @@ use tokio::sync::oneshot;
 #[derive(Debug)]
 pub struct Settlement(Option<Arc<Owed>>);
 
-/// The door's end: a future that is ready when the last holder let go.
+/// The door's end: it learns how the last holder let go, as a future or [`then`](Self::then) and there.
 #[derive(Debug)]
-pub struct Settled(oneshot::Receiver<Verdict>);
+pub struct Settled(Door);
+
+#[derive(Debug)]
+enum Door {
+    /// Nobody has asked yet. The door has a share of its own until it does.
+    Silent(Settlement),
+    Waiting(oneshot::Receiver<Verdict>),
+}
 
 /// How an event and all it caused ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,26 +37,38 @@ pub enum Verdict {
     Abandoned,
 }
 
-#[derive(Debug)]
+/// What the shares share: dropped with the last of them.
+#[derive(Default)]
 struct Owed {
     abandoned: AtomicBool,
-    door: Option<oneshot::Sender<Verdict>>,
+    told: OnceLock<Box<dyn FnOnce(Verdict) + Send + Sync>>,
 }
 
 impl Settlement {
     /// A first share, and the door's end of it.
     pub fn new() -> (Self, Settled) {
-        let (door, settled) = oneshot::channel();
-        let owed = Owed {
-            abandoned: AtomicBool::new(false),
-            door: Some(door),
-        };
-        (Self(Some(Arc::new(owed))), Settled(settled))
+        let first = Self(Some(Arc::default()));
+        let door = first.clone();
+        (first, Settled(Door::Silent(door)))
     }
 
     /// Lets this share go in good order.
     pub fn settle(mut self) {
         self.0 = None;
+    }
+}
+
+impl Settled {
+    /// Calls `told` when the last holder lets go, in whatever that holder is doing: it may not block. If that has been,
+    /// it is called now.
+    pub fn then(self, told: impl FnOnce(Verdict) + Send + Sync + 'static) {
+        if let Door::Silent(share) = self.0 {
+            if let Some(owed) = &share.0 {
+                // It is empty: asking takes the only share that may fill it.
+                let _ = owed.told.set(Box::new(told));
+            }
+            share.settle();
+        }
     }
 }
 
@@ -73,9 +93,9 @@ impl Drop for Owed {
             true => Verdict::Abandoned,
             false => Verdict::Settled,
         };
-        if let Some(door) = self.door.take() {
-            // A door that went away no longer waits for the answer.
-            let _ = door.send(verdict);
+        // A door that went away was told nothing to do.
+        if let Some(told) = self.told.take() {
+            told(verdict);
         }
     }
 }
@@ -84,9 +104,30 @@ impl Future for Settled {
     type Output = Verdict;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Verdict> {
-        Pin::new(&mut self.0)
-            .poll(cx)
-            .map(|verdict| verdict.unwrap_or(Verdict::Abandoned))
+        loop {
+            match &mut self.0 {
+                Door::Waiting(verdict) => {
+                    let verdict = Pin::new(verdict).poll(cx);
+                    return verdict.map(|verdict| verdict.unwrap_or(Verdict::Abandoned));
+                }
+                Door::Silent(_) => {
+                    let (teller, verdict) = oneshot::channel();
+                    let silent = std::mem::replace(&mut self.0, Door::Waiting(verdict));
+                    Self(silent).then(move |verdict| {
+                        // Whoever waited may have gone.
+                        let _ = teller.send(verdict);
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Owed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Owed")
+            .field("abandoned", &self.abandoned)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,6 +153,32 @@ mod tests {
         drop(second);
         first.settle();
         assert_eq!(settled.await, Verdict::Abandoned);
+    }
+
+    #[test]
+    fn whoever_lets_go_last_tells_the_door() {
+        let (told, hears) = std::sync::mpsc::sync_channel(1);
+        let (first, settled) = Settlement::new();
+        let second = first.clone();
+        first.settle();
+        settled.then(move |verdict| told.send(verdict).unwrap());
+        assert!(hears.try_recv().is_err());
+        second.settle();
+        assert_eq!(hears.try_recv(), Ok(Verdict::Settled));
+    }
+
+    #[test]
+    fn a_door_that_asks_late_is_told_at_once() {
+        for (settles, verdict) in [(true, Verdict::Settled), (false, Verdict::Abandoned)] {
+            let (told, hears) = std::sync::mpsc::sync_channel(1);
+            let (share, settled) = Settlement::new();
+            match settles {
+                true => share.settle(),
+                false => drop(share),
+            }
+            settled.then(move |verdict| told.send(verdict).unwrap());
+            assert_eq!(hears.try_recv(), Ok(verdict));
+        }
     }
 
     fn futures_poll(future: Pin<&mut Settled>) -> Option<Verdict> {

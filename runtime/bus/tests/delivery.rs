@@ -45,6 +45,30 @@ async fn an_event_that_nobody_subscribes_to_is_counted_and_its_door_answered() {
 }
 
 #[tokio::test]
+async fn a_door_that_does_not_wait_gives_an_event_to_all_or_to_none() {
+    let bus = bus();
+    let (_wide, wide) = subscriber(&bus, "a", 8, Overflow::Reject);
+    let (_narrow, narrow) = subscriber(&bus, "a", 1, Overflow::Reject);
+    bus.try_publish(envelope("a", "1")).unwrap();
+    let (share, settled) = Settlement::new();
+    let back = bus.try_publish(envelope("a", "2").holding(Some(share)));
+    let back = back.unwrap_err();
+    assert_eq!(back.event.id(), "2");
+    assert_eq!((wide.stats().depth, narrow.stats().depth), (1, 1));
+
+    let (mut wide, mut narrow) = (wide.lease(0).unwrap(), narrow.lease(0).unwrap());
+    assert_eq!(handle_next(&mut narrow).await, "1");
+    bus.try_publish(back).unwrap();
+    for id in ["1", "2"] {
+        assert_eq!(handle_next(&mut wide).await, id);
+    }
+    assert_eq!(handle_next(&mut narrow).await, "2");
+    assert_eq!(settled.await, Verdict::Settled);
+    bus.try_publish(envelope("nobody", "3")).unwrap();
+    assert_eq!(bus.unrouted(), 1);
+}
+
+#[tokio::test]
 async fn an_unsubscribed_mailbox_gets_nothing_more_and_keeps_what_it_has() {
     let bus = bus();
     let (mailbox, inbox) = subscriber(&bus, "a", 8, Overflow::Reject);

@@ -104,6 +104,7 @@ macro_rules! messaging_conformance {
     ($make:expr) => {
         $crate::messaging_conformance! { $make;
             inward::messages_come_in_the_order_of_receipt,
+            inward::a_taker_and_who_waits_beside_it_get_all_in_order,
             inward::what_nobody_holds_has_no_receipt,
             inward::dropping_the_future_of_receive_loses_nothing,
             inward::what_is_no_event_is_acknowledged_and_counted,

@@ -19,8 +19,26 @@ fn message(qos: Qos) -> Message {
     }
 }
 
+/// One that takes nothing: what it is offered, a test sees.
+struct Nobody;
+
+impl Taker for Nobody {
+    fn take(&self, received: Received) -> Result<(), Box<Received>> {
+        Err(Box::new(received))
+    }
+}
+
+/// Whether a message that came in can be read.
+fn arrive(inbound: &mut Inbound, qos: Qos, id: u16) -> bool {
+    match inbound.arrive(message(qos), id) {
+        Arrival::Unread => true,
+        Arrival::Passed => false,
+        Arrival::Offered(offer) => panic!("nobody waits: {offer:?}"),
+    }
+}
+
 fn held(inbound: &mut Inbound, id: u16) -> u64 {
-    assert!(inbound.arrive(message(Qos::AtLeastOnce), id));
+    assert!(arrive(inbound, Qos::AtLeastOnce, id));
     inbound.take().unwrap().1.unwrap()
 }
 
@@ -65,25 +83,25 @@ fn a_receipt_has_no_effect_on_a_later_connection() {
 fn what_nobody_holds_is_dropped_and_counted_when_too_much_is_unread() {
     let mut inbound = Inbound::new(WINDOW);
     for _ in 0..10 {
-        let _ = inbound.arrive(message(Qos::AtMostOnce), 0);
+        let _ = arrive(&mut inbound, Qos::AtMostOnce, 0);
     }
     assert_eq!(inbound.counts().received, 10);
     assert_eq!(inbound.counts().dropped, 6);
-    assert!(inbound.arrive(message(Qos::AtLeastOnce), 1));
+    assert!(arrive(&mut inbound, Qos::AtLeastOnce, 1));
 }
 
 #[test]
 fn what_is_beyond_the_window_waits_for_a_receipt() {
     let mut inbound = Inbound::new(WINDOW);
     for id in 1..=7 {
-        inbound.arrive(message(Qos::AtLeastOnce), id);
+        arrive(&mut inbound, Qos::AtLeastOnce, id);
     }
     let numbers: Vec<_> = std::iter::from_fn(|| inbound.take()?.1).collect();
     assert_eq!(numbers.len(), WINDOW.out);
     // The work on them goes on, whatever becomes of the connection.
     inbound.lost();
     inbound.resumed(true);
-    inbound.arrive(message(Qos::AtLeastOnce), 1);
+    arrive(&mut inbound, Qos::AtLeastOnce, 1);
     assert!(inbound.take().is_none());
     assert_eq!(inbound.returned(numbers[3], true), Returned::Late);
     assert!(inbound.take().is_some());
@@ -93,9 +111,9 @@ fn what_is_beyond_the_window_waits_for_a_receipt() {
 fn what_a_broker_sends_beyond_all_bounds_comes_again_when_all_before_it_is_acknowledged() {
     let mut inbound = Inbound::new(WINDOW);
     for id in 1..=8 {
-        assert!(inbound.arrive(message(Qos::AtLeastOnce), id));
+        assert!(arrive(&mut inbound, Qos::AtLeastOnce, id));
     }
-    assert!(!inbound.arrive(message(Qos::AtLeastOnce), 9));
+    assert!(!arrive(&mut inbound, Qos::AtLeastOnce, 9));
     for _ in 0..8 {
         assert!(!inbound.is_spent());
         let number = inbound.take().unwrap().1.unwrap();
@@ -103,20 +121,20 @@ fn what_a_broker_sends_beyond_all_bounds_comes_again_when_all_before_it_is_ackno
         acks(&mut inbound);
         inbound.acked();
         // There is place now, but what lies before it is not here.
-        assert!(!inbound.arrive(message(Qos::AtLeastOnce), 10));
+        assert!(!arrive(&mut inbound, Qos::AtLeastOnce, 10));
     }
     assert!(inbound.is_spent());
     inbound.lost();
     inbound.resumed(true);
-    assert!(inbound.arrive(message(Qos::AtLeastOnce), 9));
+    assert!(arrive(&mut inbound, Qos::AtLeastOnce, 9));
 }
 
 #[test]
 fn unread_messages_stay_where_the_broker_has_forgotten_them() {
     for (present, left) in [(true, 1), (false, 2)] {
         let mut inbound = Inbound::new(WINDOW);
-        inbound.arrive(message(Qos::AtLeastOnce), 1);
-        inbound.arrive(message(Qos::AtMostOnce), 0);
+        arrive(&mut inbound, Qos::AtLeastOnce, 1);
+        arrive(&mut inbound, Qos::AtMostOnce, 0);
         inbound.lost();
         inbound.resumed(present);
         let rest = std::iter::from_fn(|| inbound.take());
@@ -128,7 +146,7 @@ fn unread_messages_stay_where_the_broker_has_forgotten_them() {
 #[test]
 fn a_message_that_only_we_have_stays_over_all_later_connections() {
     let mut inbound = Inbound::new(WINDOW);
-    inbound.arrive(message(Qos::AtLeastOnce), 1);
+    arrive(&mut inbound, Qos::AtLeastOnce, 1);
     inbound.lost();
     // The broker has forgotten the session, and the message with it.
     inbound.resumed(false);
@@ -151,6 +169,37 @@ fn what_is_malformed_is_acknowledged_in_its_turn() {
     assert_eq!(inbound.counts().malformed, 2);
 }
 
+#[test]
+fn a_message_is_offered_while_somebody_waits_and_nothing_is_before_it() {
+    let taker: Arc<dyn Taker> = Arc::new(Nobody);
+    let mut inbound = Inbound::new(WINDOW);
+    inbound.waits(Some(&taker));
+    let mut receipts = Vec::new();
+    for id in 1..=6 {
+        let Arrival::Offered(offer) = inbound.arrive(message(Qos::AtLeastOnce), id) else {
+            panic!("{id} is not offered");
+        };
+        receipts.extend(offer.number);
+    }
+    // As many receipts are out as may be: the next waits for one.
+    assert!(arrive(&mut inbound, Qos::AtLeastOnce, 7));
+    assert_eq!(inbound.take().map(|(_, number)| number), None);
+    // What nobody holds would not wait, but for the one before it.
+    assert!(arrive(&mut inbound, Qos::AtMostOnce, 0));
+    for receipt in receipts {
+        assert_eq!(inbound.returned(receipt, true), Returned::Given);
+    }
+    assert!(inbound.take().is_some() && inbound.take().is_some());
+    let offered = inbound.arrive(message(Qos::AtMostOnce), 0);
+    assert!(matches!(
+        offered,
+        Arrival::Offered(Offer { number: None, .. })
+    ));
+    inbound.waits(None);
+    assert!(arrive(&mut inbound, Qos::AtLeastOnce, 8));
+    assert_eq!(acks(&mut inbound), [1, 2, 3, 4, 5, 6]);
+}
+
 proptest! {
     /// Over random arrivals, receipts, writes and reconnects: each connection sees the acknowledgements of its own messages, those
     /// given, once each, in the order of receipt.
@@ -168,7 +217,7 @@ proptest! {
             match step {
                 0 | 1 => {
                     id = id % 100 + 1;
-                    let arrival = inbound.arrive(message(Qos::AtLeastOnce), id);
+                    let arrival = arrive(&mut inbound, Qos::AtLeastOnce, id);
                     passed_over |= arrived.len() - written >= WINDOW.held;
                     prop_assert_eq!(arrival, !passed_over);
                     if arrival {

@@ -28,7 +28,8 @@ fn one(outbox: &mut Outbox, name: usize) -> Handover {
     outbox.take(vec![message(name, Qos::AtLeastOnce)]).unwrap()
 }
 
-fn ended(handover: &mut Handover) -> Option<Result<(), SendError>> {
+fn ended(outbox: &mut Outbox, handover: &mut Handover) -> Option<Result<(), SendError>> {
+    outbox.take_ended().into_iter().for_each(Ended::tell);
     let mut cx = Context::from_waker(Waker::noop());
     match std::pin::Pin::new(handover).poll(&mut cx) {
         Poll::Ready(how) => Some(how),
@@ -57,8 +58,8 @@ fn a_withheld_confirmation_keeps_ids_apart() {
     }
     // Four ids were given out since the first, and that is still in use.
     assert!(send(&mut outbox, 5).is_empty());
-    assert_eq!(ended(&mut handovers[1]), Some(Ok(())));
-    assert_eq!(ended(&mut handovers[0]), None);
+    assert_eq!(ended(&mut outbox, &mut handovers[1]), Some(Ok(())));
+    assert_eq!(ended(&mut outbox, &mut handovers[0]), None);
     assert!(outbox.confirmed(1, Ok(())));
     assert_eq!(send(&mut outbox, 1), ["4", "5", "6", "7"]);
     assert_eq!(outbox.sent(), 4);
@@ -113,9 +114,9 @@ fn an_event_of_several_messages_ends_with_the_last_and_keeps_the_failure() {
     send(&mut outbox, 1);
     let refused = Err(SendError::Refused("no".to_owned()));
     outbox.confirmed(1, refused.clone());
-    assert_eq!(ended(&mut handover), None);
+    assert_eq!(ended(&mut outbox, &mut handover), None);
     outbox.confirmed(2, Ok(()));
-    assert_eq!(ended(&mut handover), Some(refused));
+    assert_eq!(ended(&mut outbox, &mut handover), Some(refused));
     assert_eq!((outbox.sent(), outbox.waiting()), (0, 0));
 }
 
@@ -145,7 +146,7 @@ fn what_is_larger_than_the_broker_takes_ends_without_being_sent() {
     assert_eq!(send(&mut outbox, 1), ["1"]);
     let max = LIMITS.packet;
     assert_eq!(
-        ended(&mut handover),
+        ended(&mut outbox, &mut handover),
         Some(Err(SendError::TooLarge { size, max }))
     );
 }
@@ -155,7 +156,10 @@ fn closing_ends_all_and_takes_no_more() {
     let mut outbox = Outbox::new(100, 10_000);
     let mut handover = one(&mut outbox, 0);
     outbox.close();
-    assert_eq!(ended(&mut handover), Some(Err(SendError::Closed)));
+    assert_eq!(
+        ended(&mut outbox, &mut handover),
+        Some(Err(SendError::Closed))
+    );
     assert!(matches!(
         outbox.take(vec![message(1, Qos::AtLeastOnce)]),
         Err(SendError::Closed)
@@ -290,7 +294,7 @@ proptest! {
         prop_assert!(outbox.is_empty());
         prop_assert_eq!((outbox.waiting(), outbox.bytes, outbox.begun, outbox.named), (0, 0, 0, 0));
         for handover in &mut handovers {
-            prop_assert_eq!(ended(handover), Some(Ok(())));
+            prop_assert_eq!(ended(&mut outbox, handover), Some(Ok(())));
         }
         let mut first = Vec::new();
         for name in broker.got {

@@ -4,8 +4,8 @@ use std::pin::pin;
 use std::sync::{Arc, Weak};
 
 use futures::future::join_all;
-use whirlwind_bus::{Envelope, Reason, Settlement};
-use whirlwind_provider_api::{Acknowledge, Messaging, Receipt, Received};
+use whirlwind_bus::{Bus, Envelope, Reason, Settled, Settlement, Verdict};
+use whirlwind_provider_api::{Acknowledge, Messaging, Receipt, Received, Taker};
 use whirlwind_supervision::{ChildSpec, ExitReason, Stop};
 
 use super::MessagingProvider;
@@ -33,6 +33,7 @@ async fn run(provider: Arc<MessagingProvider>, node: Weak<Inner>, stop: Stop) ->
     provider.release();
     let mut asked = pin!(stop.asked());
     let mut client = provider.client();
+    let taker: Arc<dyn Taker> = Arc::new(Door(Weak::clone(&node)));
     loop {
         let present = client.borrow_and_update().clone();
         tokio::select! {
@@ -41,7 +42,7 @@ async fn run(provider: Arc<MessagingProvider>, node: Weak<Inner>, stop: Stop) ->
             changed = client.changed() => if changed.is_err() {
                 return ExitReason::failed("its provider is gone");
             },
-            () = publish(&provider, &node, present) => {}
+            () = publish(&provider, &node, present, &taker) => {}
         }
     }
 }
@@ -51,9 +52,10 @@ async fn publish(
     provider: &MessagingProvider,
     node: &Weak<Inner>,
     client: Option<Arc<dyn Messaging>>,
+    taker: &Arc<dyn Taker>,
 ) {
     if let Some(client) = client {
-        while let Some(received) = client.receive().await {
+        while let Some(received) = client.receive_beside(taker).await {
             let Some(node) = node.upgrade() else {
                 break;
             };
@@ -63,42 +65,91 @@ async fn publish(
     std::future::pending().await
 }
 
+/// Publishes in the task of the connection what need not wait for anything.
+struct Door(Weak<Inner>);
+
+impl Taker for Door {
+    fn take(&self, received: Received) -> Result<(), Box<Received>> {
+        let Some(node) = self.0.upgrade() else {
+            return Err(Box::new(received));
+        };
+        let (bus, topic) = (node.bus(), &received.topic);
+        if !bus.is_ready(topic) || received.event.size() > bus.rules().max_event(topic) {
+            return Err(Box::new(received));
+        }
+        let (settlement, settled) = owed(bus, &received);
+        let Received {
+            topic,
+            event,
+            receipt,
+            acknowledge,
+        } = received;
+        let envelope = Envelope::new(topic, event).holding(settlement);
+        match bus.try_publish(envelope) {
+            Ok(()) => {
+                answer(receipt, settled);
+                Ok(())
+            }
+            Err(envelope) => Err(Box::new(Received {
+                topic: envelope.topic.clone(),
+                event: Arc::clone(&envelope.event),
+                receipt,
+                acknowledge,
+            })),
+        }
+    }
+}
+
 /// Publishes one message. A full mailbox is waited for: meanwhile the other side sends no more than its window.
 async fn take_in(provider: &MessagingProvider, node: &Inner, received: Received) {
+    let bus = node.bus();
+    let (settlement, settled) = owed(bus, &received);
     let Received {
         topic,
         event,
         receipt,
-        acknowledge,
+        ..
     } = received;
     let mut held = Held { provider, receipt };
-    // On a durable topic it is handed over once it is on the disk, whoever waits for more.
-    let is_durable = node.bus().rules().is_durable(&topic);
-    let waits = acknowledge == Acknowledge::Tree || is_durable;
-    let (settlement, settled) = match held.receipt.is_some() && waits {
-        true => {
-            let (settlement, settled) = Settlement::new();
-            (Some(settlement), Some(settled))
-        }
-        false => (None, None),
-    };
-    let (size, max) = (event.size(), node.bus().rules().max_event(&topic));
-    let envelope = Envelope::new(topic, Arc::new(event)).holding(settlement);
+    let (size, max) = (event.size(), bus.rules().max_event(&topic));
+    let envelope = Envelope::new(topic, event).holding(settlement);
     if size > max {
         let error = format!(
             "an event of {size} bytes is larger than the {max} that `{}` takes: raise `max_event` in [topic.\"{}\"]",
             envelope.topic, envelope.topic
         );
         tracing::warn!(provider = provider.name, "{error}");
-        node.bus()
-            .dead_letter(envelope, name(provider).into(), Reason::Rejected, error);
+        bus.dead_letter(envelope, name(provider).into(), Reason::Rejected, error);
     } else {
-        node.bus().ready(&envelope.topic).await;
-        let refused = node.bus().publish(envelope).refused.into_iter();
-        join_all(refused.map(|refusal| refusal.insist(node.bus()))).await;
+        bus.ready(&envelope.topic).await;
+        let refused = bus.publish(envelope).refused.into_iter();
+        join_all(refused.map(|refusal| refusal.insist(bus))).await;
     }
-    match (held.receipt.take(), settled) {
-        (Some(receipt), Some(settled)) => provider.owe(settled, receipt),
+    answer(held.receipt.take(), settled);
+}
+
+/// What is owed for a message, if its receipt waits for anything. On a durable topic it is given once the event is on the disk, whoever
+/// waits for more.
+fn owed(bus: &Bus, received: &Received) -> (Option<Settlement>, Option<Settled>) {
+    let is_tree = received.acknowledge == Acknowledge::Tree;
+    let waits = is_tree || bus.rules().is_durable(&received.topic);
+    match received.receipt.is_some() && waits {
+        true => {
+            let (settlement, settled) = Settlement::new();
+            (Some(settlement), Some(settled))
+        }
+        false => (None, None),
+    }
+}
+
+/// Gives the receipt of a message that was published, when what it waits for has been.
+fn answer(receipt: Option<Receipt>, settled: Option<Settled>) {
+    match (receipt, settled) {
+        (Some(receipt), Some(settled)) => settled.then(|verdict| match verdict {
+            Verdict::Settled => receipt.give(),
+            // The message goes back, and comes again.
+            Verdict::Abandoned => drop(receipt),
+        }),
         (Some(receipt), None) => receipt.give(),
         (None, _) => {}
     }

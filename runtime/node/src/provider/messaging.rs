@@ -1,24 +1,21 @@
 //! A provider of messages: its connection as a child of the tree, and what its doors share.
 //!
 //! ```text
-//! providers/NAME   starts the client, tells how its connection stands, gives the receipts back that were settled
+//! providers/NAME   starts the client, and tells how its connection stands
 //! egress/NAME/out  sends what lies in the provider's mailbox          (egress.rs)
 //! doors/NAME/in    publishes what comes in                            (ingress.rs)
 //! ```
 //!
-//! Settled receipts are given back by the provider's own child, which ends last: so what a stopping node still handles is
-//! acknowledged when its door has long been closed.
+//! A receipt is given by whoever settles the last of what it is for. The client is closed by the provider's own child, which ends
+//! last: so what a stopping node still handles is acknowledged when its door has long been closed.
 
 use std::fmt;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::FutureExt as _;
-use futures::stream::{FuturesUnordered, StreamExt as _};
-use tokio::sync::{Notify, watch};
-use tokio::task::coop::unconstrained;
-use whirlwind_bus::{Bus, Capacity, Inbox, MailboxSpec, Settled, Verdict};
+use tokio::sync::watch;
+use whirlwind_bus::{Bus, Capacity, Inbox, MailboxSpec};
 use whirlwind_provider_api::{Link, Messaging, MessagingCounts, Receipt};
 use whirlwind_provider_mqtt::Mqtt;
 use whirlwind_supervision::{ChildSpec, ExitReason, Shutdown, Stop};
@@ -39,28 +36,9 @@ pub(crate) struct MessagingProvider {
     client: watch::Sender<Option<Arc<dyn Messaging>>>,
     /// Why there is no client, in words.
     trouble: Mutex<String>,
-    /// Receipts that wait for what they are for: each is of a message in the provider's window, so there are no more than that allows.
-    owed: Mutex<Vec<Owed>>,
-    owing: Notify,
     /// Receipts of messages that their door had in hand when it ended.
     held: Mutex<Vec<Receipt>>,
     lifecycle: Lifecycle,
-}
-
-/// A receipt, to be given when what it is for has settled.
-struct Owed {
-    settled: Settled,
-    receipt: Receipt,
-}
-
-impl Owed {
-    async fn give(self) {
-        match self.settled.await {
-            Verdict::Settled => self.receipt.give(),
-            // The message goes back, and comes again.
-            Verdict::Abandoned => drop(self.receipt),
-        }
-    }
 }
 
 impl MessagingProvider {
@@ -76,8 +54,6 @@ impl MessagingProvider {
             outbox: outbox(name, settings, bus),
             client: watch::Sender::new(None),
             trouble: Mutex::new("not connected yet".to_owned()),
-            owed: Mutex::default(),
-            owing: Notify::new(),
             held: Mutex::default(),
             lifecycle: lifecycle.clone(),
         })
@@ -101,13 +77,6 @@ impl MessagingProvider {
     /// The client, once there is one, and each that comes after it.
     pub(crate) fn client(&self) -> watch::Receiver<Option<Arc<dyn Messaging>>> {
         self.client.subscribe()
-    }
-
-    /// Gives the receipt when `settled` says so, and lets the message go back when it says otherwise.
-    pub(crate) fn owe(&self, settled: Settled, receipt: Receipt) {
-        let owed = Owed { settled, receipt };
-        lock(&self.owed).push(owed);
-        self.owing.notify_one();
     }
 
     /// Keeps a receipt, neither given nor gone back, until [`release`](Self::release).
@@ -155,13 +124,10 @@ impl MessagingProvider {
         let mut link = client.link();
         link.mark_changed();
         let mut was_up = false;
-        let mut waiting = FuturesUnordered::new();
         loop {
             tokio::select! {
                 biased;
                 () = &mut asked => break,
-                Some(()) = waiting.next(), if !waiting.is_empty() => {}
-                () = self.owing.notified() => waiting.extend(self.taken_on()),
                 changed = link.changed() => {
                     let now = link.borrow_and_update().clone();
                     if changed.is_err() || now == Link::Closed {
@@ -173,9 +139,6 @@ impl MessagingProvider {
             }
         }
         // All that could be handled has been: what has settled by now is acknowledged, the rest goes back.
-        waiting.extend(self.taken_on());
-        // Unconstrained: tokio would say of what is ready that it is not, past so many of them.
-        while let Some(Some(())) = unconstrained(waiting.next()).now_or_never() {}
         client.close().await;
         self.release();
         self.client.send_replace(None);
@@ -217,12 +180,6 @@ impl MessagingProvider {
             self.lifecycle.provider_down(&self.name, &reason);
             *trouble = reason;
         }
-    }
-
-    /// The receipts that have come to be owed since the last call.
-    fn taken_on(&self) -> impl Iterator<Item = impl Future<Output = ()> + use<>> + use<> {
-        let owed = std::mem::take(&mut *lock(&self.owed));
-        owed.into_iter().map(Owed::give)
     }
 }
 

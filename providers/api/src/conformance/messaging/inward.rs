@@ -1,11 +1,12 @@
 //! What comes in.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 
 use super::{
     Subject, WINDOW, cut, data, eventually, give, now, receive, restore, settle, soon, start,
 };
-use crate::Acknowledge;
+use crate::{Acknowledge, Received, Taker};
 
 /// More than the window, so that some have to wait for the acknowledgement of others.
 const MANY: usize = 5 * WINDOW as usize;
@@ -32,6 +33,49 @@ pub async fn messages_come_in_the_order_of_receipt(subject: &impl Subject) {
     assert_eq!(counts.received, MANY as u64, "{counts:?}");
     assert_eq!(counts.acknowledged, MANY as u64, "{counts:?}");
     assert_eq!((counts.duplicates, counts.unacknowledged), (0, 0));
+}
+
+/// Whichever of them gets it, and however often the taker gives one back.
+pub async fn a_taker_and_who_waits_beside_it_get_all_in_order(subject: &impl Subject) {
+    /// Gives every third back.
+    struct Fussy(Log);
+    impl Taker for Fussy {
+        fn take(&self, received: Received) -> Result<(), Box<Received>> {
+            match data(&received).parse::<usize>().unwrap() % 3 {
+                0 => Err(Box::new(received)),
+                _ => {
+                    note(&self.0, received);
+                    Ok(())
+                }
+            }
+        }
+    }
+    type Log = Arc<Mutex<Vec<String>>>;
+    fn note(log: &Log, received: Received) {
+        log.lock().unwrap().push(data(&received).to_owned());
+        give(received);
+    }
+    let provider = start(subject).await;
+    let log = Log::default();
+    let taker: Arc<dyn Taker> = Arc::new(Fussy(log.clone()));
+    let all: Vec<_> = (0..MANY).map(|number| number.to_string()).collect();
+    let delivering = async {
+        for data in &all {
+            subject.deliver(data).await;
+        }
+    };
+    let receiving = async {
+        loop {
+            tokio::select! {
+                received = provider.receive_beside(&taker) => note(&log, received.unwrap()),
+                () = eventually("the last", || log.lock().unwrap().len() == MANY) => return,
+            }
+        }
+    };
+    tokio::join!(delivering, receiving);
+    assert_eq!(*log.lock().unwrap(), all);
+    settle(subject, &provider).await;
+    assert_eq!(provider.counts().acknowledged, MANY as u64);
 }
 
 /// And is not among what is owed.
