@@ -20,6 +20,7 @@
 //! [`Malformed`] is about one message from outside, and names its topic. None shows a password or
 //! a payload.
 
+mod absorb;
 pub mod binding;
 mod config;
 mod connection;

@@ -12,6 +12,7 @@ use whirlwind_provider_api::{
     Handover, Link, Messaging, MessagingCounts, Received, SendError, Taker,
 };
 
+use crate::absorb::absorb;
 use crate::connection;
 use crate::limits;
 use crate::shared::Shared;
@@ -42,7 +43,7 @@ impl Mqtt {
             );
         }
         let shared = Arc::new(Shared::new(config));
-        let connection = tokio::spawn(connection::run(shared.clone()));
+        let connection = tokio::spawn(absorb(connection::run(shared.clone())));
         Ok(Arc::new(Self { shared, connection }))
     }
 }
