@@ -33,6 +33,7 @@ async fn it_is_in_the_store_with_the_end_of_its_cause() {
     lease.commit(&node.bus, turn, || {}).await.unwrap();
     let letters = node.bus.dead_letters();
     assert!(letters.is_empty(), "it is seen when it is synced");
+    assert_eq!(node.keys_of_letters(), 1);
     drop(lease);
     node.stop_held().await;
     let node = Node::open(dir.path()).await;
@@ -110,6 +111,7 @@ async fn of_a_turn_on_a_topic_in_memory_it_is_in_the_store_too() {
     node.faults.hold();
     lease.commit(&node.bus, turn, || {}).await.unwrap();
     assert_eq!(node.inboxes[0].stats().handled, 0);
+    assert_eq!(node.keys_of_letters(), 1);
     drop(lease);
     node.stop_held().await;
     assert_eq!(Node::open(dir.path()).await.keys_of_letters(), 1);
