@@ -97,6 +97,9 @@ impl Bus {
         if let Some(queue) = self.durable().and_then(|of| of.queue(mailbox.name())) {
             mailbox.read(queue);
         }
+        if self.rules.may_know(filter) {
+            mailbox.remember();
+        }
         let mut mailboxes = self
             .mailboxes
             .lock()
@@ -387,47 +390,6 @@ impl Bus {
         envelope.settle();
     }
 
-    /// Records an event as a dead letter, and publishes it on the dead-letter topic of its own topic, if it has one.
-    /// Answers the letter's id.
-    pub fn dead_letter(
-        self: &Arc<Self>,
-        envelope: Envelope,
-        actor: Arc<str>,
-        reason: Reason,
-        error: String,
-    ) -> u64 {
-        // What looped, or died on a dead-letter topic, is kept but not sent round again.
-        let to = match reason {
-            // Nor is there anybody left to be told of what lay about at the end.
-            Reason::MaxHops | Reason::NodeEnded => None,
-            _ if envelope.is_letter => None,
-            _ => self.rules.dead_letter(&envelope.topic),
-        };
-        let copy = to.filter(|to| *to != envelope.topic).map(|to| {
-            Envelope::new(to, Arc::clone(&envelope.event))
-                .after_hops(envelope.hops + 1)
-                .into_letter()
-        });
-        let (listener, hops) = (self.listener(&envelope.topic), envelope.hops);
-        let (id, pushed_out) = self.dead_letters.record(envelope, actor, reason, error);
-        if let Some(listener) = listener {
-            // A letter too large for the box went out of it at once.
-            let kept = self.dead_letters.latest(id);
-            let letter = kept.as_ref().or_else(|| pushed_out.last());
-            if let Some(letter) = letter.filter(|letter| letter.id == id) {
-                listener.tell(Notice::DeadLettered { letter, hops });
-            }
-            for letter in pushed_out.iter().filter(|out| !out.topic.is_system()) {
-                listener.tell(Notice::PushedOut { letter, hops });
-            }
-        }
-        if let Some(copy) = copy {
-            // The letter itself is safe in the box, so a full subscriber of the dead-letter topic costs only the notice.
-            self.publish(copy);
-        }
-        id
-    }
-
     /// Waits until every event that a subscriber accepted has come to its end. Call it when the doors are closed: an event
     /// that comes in afterwards is not waited for.
     pub async fn idle(&self) {
@@ -484,6 +446,8 @@ impl Bus {
         let bytes = envelope.size();
         match mailbox.reserve(bytes, Origin::Door) {
             Ok(place) => self.fill(place, observer, envelope),
+            // One who looks on misses it.
+            Err(_) if observer && !mailbox.could_fit(bytes) => mailbox.miss(envelope),
             Err(full) if !mailbox.could_fit(bytes) => {
                 // Waiting for room would be waiting for ever.
                 let error = format!("an event of {bytes} bytes can never fit: {full}");
@@ -497,7 +461,7 @@ impl Bus {
     }
 
     /// Who is to be told of the end of an event on `topic`, if anybody is.
-    fn listener(&self, topic: &Topic) -> Option<&Listener> {
+    pub(crate) fn listener(&self, topic: &Topic) -> Option<&Listener> {
         let told = self.is_system_heard() && !topic.is_system();
         self.listener.as_ref().filter(|_| told)
     }

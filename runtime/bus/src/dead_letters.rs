@@ -33,8 +33,61 @@ pub struct DeadLetter {
     pub at: SystemTime,
     /// The event itself.
     pub event: Arc<Event>,
-    /// Whether it lies in the store, as the event did: then it is there again after the end of the process.
+    /// Whether it lies in the store, since its topic is durable: then it is there again after the end of the process.
     pub durable: bool,
+}
+
+/// What is to be a dead letter.
+#[derive(Debug)]
+pub(crate) struct Dead {
+    pub(crate) topic: Topic,
+    pub(crate) event: Arc<Event>,
+    pub(crate) hops: u32,
+    /// Whether it is a dead letter on its dead-letter topic already.
+    pub(crate) is_letter: bool,
+    pub(crate) actor: Arc<str>,
+    pub(crate) reason: Reason,
+    attempts: u32,
+    error: String,
+}
+
+impl Dead {
+    pub(crate) fn new(
+        envelope: &Envelope,
+        actor: Arc<str>,
+        reason: Reason,
+        mut error: String,
+    ) -> Self {
+        if error.len() > MAX_ERROR {
+            error.truncate(error.floor_char_boundary(MAX_ERROR));
+            error.push_str("...");
+        }
+        Self {
+            topic: envelope.topic.clone(),
+            event: Arc::clone(&envelope.event),
+            hops: envelope.hops,
+            is_letter: envelope.is_letter,
+            actor,
+            reason,
+            attempts: envelope.attempt,
+            error,
+        }
+    }
+
+    /// The letter, as of now.
+    pub(crate) fn letter(self, id: u64, durable: bool) -> DeadLetter {
+        DeadLetter {
+            id,
+            topic: self.topic,
+            actor: self.actor,
+            reason: self.reason,
+            attempts: self.attempts,
+            error: self.error,
+            at: SystemTime::now(),
+            event: self.event,
+            durable,
+        }
+    }
 }
 
 /// Why an event became a dead letter.
@@ -159,36 +212,51 @@ impl DeadLetters {
         }
     }
 
-    /// Records `envelope` and ends its delivery; answers the letter's id, and which letters made room for it.
-    pub(crate) fn record(
+    /// Records what died; answers the letter's id, which letters made room for it, and what `shelve` did.
+    ///
+    /// A durable one is put on the shelf by `shelve`, under the lock of the box: whatever anybody does with the letter is
+    /// committed after it. It gets none where the letter is too large for the box, and went out of it at once. It may neither
+    /// wait nor record.
+    pub(crate) fn record<T>(
         &self,
-        envelope: Envelope,
-        actor: Arc<str>,
-        reason: Reason,
-        mut error: String,
-    ) -> (u64, Vec<DeadLetter>) {
-        if error.len() > MAX_ERROR {
-            error.truncate(error.floor_char_boundary(MAX_ERROR));
-            error.push_str("...");
-        }
+        dead: Dead,
+        durable: bool,
+        shelve: impl FnOnce(Option<&DeadLetter>) -> T,
+    ) -> (u64, Vec<DeadLetter>, T) {
+        let mut kept = self.lock();
+        let id = kept.last_id + 1;
+        kept.recorded += 1;
+        let pushed_out = self.keep(&mut kept, dead.letter(id, durable));
+        let mut newest = kept.letters.iter().rev();
+        let shelved = shelve(newest.find(|letter| letter.id == id));
+        (id, pushed_out, shelved)
+    }
+
+    /// An id for a letter that is recorded [later](Self::record_stored), if at all.
+    pub(crate) fn next_id(&self) -> u64 {
+        let mut kept = self.lock();
+        kept.last_id += 1;
+        kept.last_id
+    }
+
+    /// Records a letter that lies on the shelf already; answers which letters made room for it.
+    pub(crate) fn record_stored(&self, letter: DeadLetter) -> Vec<DeadLetter> {
         let mut kept = self.lock();
         kept.recorded += 1;
-        let letter = DeadLetter {
-            id: kept.last_id + 1,
-            topic: envelope.topic.clone(),
-            actor,
-            reason,
-            attempts: envelope.attempt,
-            error,
-            at: SystemTime::now(),
-            event: Arc::clone(&envelope.event),
-            durable: envelope.is_durable(),
-        };
-        let id = letter.id;
-        let pushed_out = self.keep(&mut kept, letter);
-        drop(kept);
-        envelope.settle();
-        (id, pushed_out)
+        self.keep(&mut kept, letter)
+    }
+
+    /// The store has not taken a letter, or has lost it again: it is in memory, wherever it went meanwhile.
+    pub(crate) fn unshelved(&self, letter: DeadLetter) {
+        let mut kept = self.lock();
+        let mut found = kept.letters.iter_mut();
+        match found.find(|other| other.id == letter.id) {
+            Some(found) => found.durable = false,
+            None => {
+                let durable = false;
+                self.keep(&mut kept, DeadLetter { durable, ..letter });
+            }
+        }
     }
 
     /// Puts a letter of an earlier node back in, in the order of ids. Ids go on after the highest ever seen.
@@ -247,13 +315,6 @@ impl DeadLetters {
     /// From now on nothing is pushed out any more: for the end, when all of it is about to be written away.
     pub fn lift_bounds(&self) {
         self.lock().unbounded = true;
-    }
-
-    /// One of the newest: it is looked for from the end.
-    pub(crate) fn latest(&self, id: u64) -> Option<DeadLetter> {
-        let kept = self.lock();
-        let mut newest = kept.letters.iter().rev();
-        newest.find(|letter| letter.id == id).cloned()
     }
 
     /// All that are kept, oldest first.

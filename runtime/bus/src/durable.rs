@@ -11,6 +11,7 @@
 //! A commit that cannot be synced is undone: whoever waits for it hears so, and its event is handled again.
 
 mod committer;
+mod forgetting;
 pub(crate) mod key;
 pub(crate) mod letters;
 mod queue;
@@ -169,6 +170,12 @@ impl Durable {
 
     pub(crate) fn seen(&self) -> &Arc<Seen> {
         &self.0.seen
+    }
+
+    /// The queue of the subscriber with this number in the store.
+    fn queue_of(&self, subscriber: u32) -> Option<&Arc<Queue>> {
+        let mut queues = self.0.queues.values();
+        queues.find(|queue| queue.id == subscriber)
     }
 
     pub(crate) fn queue(&self, name: &str) -> Option<&Arc<Queue>> {

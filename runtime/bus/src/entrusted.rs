@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicU64;
 
 use whirlwind_store::{Batch, CommitError, Space};
 
-use crate::durable::{Committer, key, letters};
+use crate::dead_letters::Dead;
+use crate::durable::{Committer, Puts, key, letters};
 use crate::inbox::{InHand, count};
 use crate::mailbox::Counters;
-use crate::{Bus, Envelope, Inbox, Lease, Reason};
+use crate::{Bus, DeadLetters, Envelope, Inbox, Lease, Reason};
 
 /// An event taken out of a lease's hand, to be ended later, while the lease reads on: for a worker that waits for answers to
 /// several events at once.
@@ -50,41 +51,60 @@ impl Entrusted {
         let InHand { envelope, lane, .. } = self.in_hand.take()?;
         let inbox = &self.inbox;
         count(&inbox.shared.counters.failed);
+        count(&inbox.shared.counters.dead);
+        let actor = Arc::clone(inbox.name());
         let Some((committer, mut batch)) = durable else {
             let awaited = envelope.is_awaited();
-            let id = inbox.dead_letter(bus, envelope, reason, error);
+            let id = bus.dead_letter(envelope, actor, reason, error);
             inbox.shared.ended(awaited);
             drop(lane);
             return Some(id);
         };
-        let kept = envelope.twin();
-        let id = inbox.dead_letter(bus, envelope, reason, error);
-        let Some(letter) = bus.dead_letters().latest(id) else {
-            // It was too large for the box, and went out of it at once.
-            let inbox = inbox.clone();
-            committer.end(batch, move |done| match done {
-                Ok(()) => {
-                    kept.release();
-                    drop(lane);
-                }
-                Err(error) => Self::of(inbox, InHand::new(kept).in_lane(lane)).undone(&error),
-            });
-            return Some(id);
+        let dead = Dead::new(&envelope, actor, reason, error);
+        let mut held = Some(InHand::new(envelope).in_lane(lane));
+        // Under the lock of the box: whoever drops or redelivers the letter does so in a later commit.
+        let (id, taken) = bus.record(dead, true, |letter| {
+            if let Some(letter) = letter {
+                letters::put(&mut batch, letter);
+            }
+            let id = letter.map(|letter| letter.id);
+            committer.commit(batch, Puts::new(), || {
+                let (letters, inbox) = (Arc::clone(bus.letters()), inbox.clone());
+                let held = held.take();
+                Box::new(move |done| Self::buried(inbox, held, &letters, id, done))
+            })
+        });
+        if let Err(error) = taken {
+            Self::buried(inbox.clone(), held, bus.letters(), Some(id), Err(error));
+        }
+        Some(id)
+    }
+
+    /// The commit that makes an event a letter has come to its end.
+    fn buried(
+        inbox: Inbox,
+        held: Option<InHand>,
+        letters: &DeadLetters,
+        id: Option<u64>,
+        done: Result<(), CommitError>,
+    ) {
+        let Some(held) = held else {
+            return;
         };
-        letters::put(&mut batch, &letter);
-        let (letters, inbox) = (Arc::clone(bus.letters()), inbox.clone());
-        committer.end(batch, move |done| match done {
+        match done {
             Ok(()) => {
-                kept.release();
+                let InHand { envelope, lane, .. } = held;
+                envelope.release();
                 drop(lane);
             }
             Err(error) => {
                 // The event has not ended after all.
-                letters.unrecord(id);
-                Self::of(inbox, InHand::new(kept).in_lane(lane)).undone(&error);
+                if let Some(id) = id {
+                    letters.unrecord(id);
+                }
+                Self::of(inbox, held).undone(&error);
             }
-        });
-        Some(id)
+        }
     }
 
     fn of(inbox: Inbox, in_hand: InHand) -> Self {
@@ -100,6 +120,10 @@ impl Entrusted {
         let mut batch = Batch::new();
         batch.delete(Space::Events, key::event(entry.queue.id, entry.number));
         Some((Arc::clone(&entry.queue.committer), batch))
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.inbox.shared.counters
     }
 
     /// It has been handled, and that is known to last.

@@ -91,14 +91,6 @@ impl Envelope {
         !self.topic.is_system() && self.entry.is_none()
     }
 
-    /// The same delivery once more, without its share of an acknowledgement: for whoever has to give it back if its end fails.
-    pub(crate) fn twin(&self) -> Self {
-        Self {
-            entry: self.entry.clone(),
-            ..self.copy(true)
-        }
-    }
-
     /// Its place in the store is free now.
     pub(crate) fn release(mut self) {
         if let Some(entry) = self.entry.take() {

@@ -187,19 +187,6 @@ impl Inbox {
         }
     }
 
-    /// Ends an event that this mailbox's owner published and that may go no further: a dead letter, counted as the owner's.
-    /// Answers its id.
-    pub fn dead_letter(
-        &self,
-        bus: &Arc<Bus>,
-        envelope: Envelope,
-        reason: Reason,
-        error: String,
-    ) -> u64 {
-        count(&self.shared.counters.dead);
-        bus.dead_letter(envelope, Arc::clone(&self.shared.name), reason, error)
-    }
-
     /// The events that readers which are gone left in hand; those of slots that are read now are not among them.
     pub fn left_in_hand(&self) -> Vec<LeftInHand> {
         let slots = self.slots();

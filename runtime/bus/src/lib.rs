@@ -18,6 +18,7 @@
 //! | `order` | which events may run now, where those of one key go one at a time ([`Partition`]) |
 //! | [`settlement`](Settlement) | the counted acknowledgement token of a door |
 //! | [`dead_letters`](DeadLetters) | events that could not be handled, with their cause |
+//! | `recording` | an event's way among them |
 //! | [`redelivery`](Redelivered) | a dead letter's way back into mailboxes |
 //! | [`departure`](Emptied) | what becomes of a mailbox that nobody will read any more |
 //! | [`notice`](Notice) | what the bus tells of events that nobody will handle |
@@ -42,6 +43,7 @@ mod mailbox;
 mod notice;
 mod order;
 mod partition;
+mod recording;
 mod redelivery;
 mod rules;
 mod settlement;

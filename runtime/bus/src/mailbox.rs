@@ -112,6 +112,8 @@ pub(crate) struct Shared {
     pub(crate) more: Arc<Notify>,
     /// What waits for it on durable topics, if it may hear any.
     pub(crate) durable: OnceLock<Arc<Queue>>,
+    /// Whether it may hear a topic that knows events that come again.
+    pub(crate) remembers: AtomicBool,
     /// Which of its events may run now, if they are kept in order by a key.
     pub(crate) order: Option<Arc<Order>>,
 }
@@ -206,6 +208,7 @@ impl Mailbox {
             gone: AtomicBool::new(false),
             more,
             durable: OnceLock::new(),
+            remembers: AtomicBool::new(false),
             order,
         });
         (Self(Arc::clone(&shared)), Inbox::new(shared))
@@ -227,6 +230,16 @@ impl Mailbox {
         if self.0.durable.set(Arc::clone(queue)).is_ok() {
             queue.read_by(&self.0.more);
         }
+    }
+
+    /// From now on it may hear a topic that knows events that come again.
+    pub(crate) fn remember(&self) {
+        self.0.remembers.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it ever might.
+    pub(crate) fn remembers(&self) -> bool {
+        self.0.remembers.load(Ordering::SeqCst)
     }
 
     /// What it has seen, and what lies in it now.
@@ -256,10 +269,14 @@ impl Mailbox {
     pub(crate) fn take_or_miss(&self, envelope: Envelope) {
         match self.0.try_hold(envelope.size(), Origin::Door) {
             true => self.0.push(envelope),
-            false => {
-                self.0.counters.dropped.fetch_add(1, Ordering::Relaxed);
-            }
+            false => self.miss(envelope),
         }
+    }
+
+    /// Counts an event as dropped.
+    pub(crate) fn miss(&self, envelope: Envelope) {
+        self.0.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        envelope.settle();
     }
 
     pub(crate) fn full(&self) -> MailboxFull {

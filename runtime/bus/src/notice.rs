@@ -61,6 +61,21 @@ impl Listener {
     pub(crate) fn tell(&self, notice: Notice<'_>) {
         (self.0)(notice);
     }
+
+    /// Tells of a letter, and of those that made room for it, `hops` turns behind it.
+    pub(crate) fn tell_of(
+        &self,
+        letter: Option<&DeadLetter>,
+        pushed_out: &[DeadLetter],
+        hops: u32,
+    ) {
+        if let Some(letter) = letter {
+            self.tell(Notice::DeadLettered { letter, hops });
+        }
+        for letter in pushed_out.iter().filter(|out| !out.topic.is_system()) {
+            self.tell(Notice::PushedOut { letter, hops });
+        }
+    }
 }
 
 impl fmt::Debug for Listener {

@@ -7,15 +7,15 @@ use whirlwind_event::Topic;
 use whirlwind_store::{Batch, CommitError, Space};
 
 use crate::bus::{Few, Subscriber};
-use crate::durable::{Durable, Placed, key, letters};
+use crate::durable::{Durable, Placed, Queue, key, letters};
 use crate::mailbox::{Origin, Place};
 use crate::{Bus, DeadLetter, Envelope, MailboxFull, QueueFull, Reason};
 
 /// Room for a letter's event.
 enum Back {
     Mailboxes(Few<(Place, bool)>),
-    /// Its place in a queue, which it has with the next sync.
-    Queue,
+    /// Places of so many in their queues, which it has with the next sync.
+    Queues(usize),
 }
 
 /// Where a dead letter went.
@@ -83,25 +83,21 @@ impl Bus {
     /// # Errors
     /// [`RedeliverError`]. Where an overflow policy would drop something to make room, there is no room.
     pub fn redeliver(self: &Arc<Self>, id: u64) -> Result<Redelivered, RedeliverError> {
-        let taken = self.dead_letters().take_if(id, |letter, last| {
-            let event = letter.event.size();
-            match letter.reason {
-                Reason::MaxHops => self.places_on(&letter.topic, event).map(Back::Mailboxes),
-                _ => self.back(letter, event, last),
-            }
-        });
+        let taken = self
+            .dead_letters()
+            .take_if(id, |letter, last| match letter.reason {
+                Reason::MaxHops => self.places_on(letter, last),
+                _ => self.back(letter, last),
+            });
         let (letter, back) = taken.ok_or(RedeliverError::Unknown(id))??;
-        let places = match back {
-            Back::Mailboxes(places) => places,
-            Back::Queue => return Ok(Redelivered::To(letter.actor)),
+        let delivered = match back {
+            Back::Queues(delivered) => delivered,
+            Back::Mailboxes(places) => {
+                self.dead_letters().off_shelf(&letter);
+                let envelope = Envelope::new(letter.topic.clone(), letter.event);
+                self.fill_all(places, &envelope)
+            }
         };
-        self.dead_letters().off_shelf(&letter);
-        let mut delivered = 0;
-        let envelope = Envelope::new(letter.topic.clone(), letter.event);
-        for (place, observer) in places {
-            delivered += usize::from(!observer);
-            self.fill(place, observer, envelope.copy(observer));
-        }
         Ok(match letter.reason {
             Reason::MaxHops => Redelivered::Published {
                 topic: letter.topic,
@@ -111,65 +107,98 @@ impl Bus {
         })
     }
 
-    /// Takes a letter off the shelf and its event back to its queue, in one commit.
-    fn back_to_queue(
-        &self,
+    /// Answers how many of those who hold places do more than look on.
+    fn fill_all(self: &Arc<Self>, places: Few<(Place, bool)>, envelope: &Envelope) -> usize {
+        let mut delivered = 0;
+        for (place, observer) in places {
+            delivered += usize::from(!observer);
+            self.fill(place, observer, envelope.copy(observer));
+        }
+        delivered
+    }
+
+    /// Takes a letter off its shelf, if it lies there, and its event to these queues, in one commit; and to the other places once
+    /// that is synced.
+    fn to_queues(
+        self: &Arc<Self>,
         durable: &Durable,
         letter: &DeadLetter,
-        placed: Placed,
+        queues: &[Arc<Queue>],
+        places: Few<(Place, bool)>,
         last: u64,
-    ) -> Result<(), RedeliverError> {
+    ) -> Result<Back, RedeliverError> {
+        let keep = self.rules().keep(&letter.topic);
+        let placed = Placed::at(&letter.topic, &letter.event, 0, queues, &keep);
+        let placed = placed.map_err(|(_, _, full)| RedeliverError::QueueFull(full))?;
+        let others = places.iter().filter(|(_, observer)| !observer).count();
         let committer = durable.committer();
         let (mut batch, place) = (Batch::new(), key::letter(letter.id));
-        let on_shelf = batch.get(committer.store(), Space::Events, &place);
         // Its event has not ended after all, where it does not lie there: that was undone, and the letter is about to go.
         let unknown = || RedeliverError::Unknown(letter.id);
-        on_shelf
-            .map_err(|error| RedeliverError::Store(error.to_string()))?
-            .ok_or_else(unknown)?;
-        letters::remove(&mut batch, letter.id, last);
+        if letter.durable {
+            let on_shelf = batch.get(committer.store(), Space::Events, &place);
+            on_shelf
+                .map_err(|error| RedeliverError::Store(error.to_string()))?
+                .ok_or_else(unknown)?;
+            letters::remove(&mut batch, letter.id, last);
+        }
         let puts = placed.puts(&letter.topic, &letter.event, 0);
         let taken = committer.commit(batch, puts, || {
-            let (letters, letter) = (Arc::clone(self.letters()), letter.clone());
+            let (bus, letter) = (Arc::clone(self), letter.clone());
             let store = committer.store().clone();
             Box::new(move |done| {
                 // Undone together with what made it a letter, there is an event again and no letter.
-                let is_there = || matches!(store.get(Space::Events, &place), Ok(Some(_)));
-                if done.is_err() && is_there() {
-                    letters.restore(letter);
+                let is_letter =
+                    || !letter.durable || matches!(store.get(Space::Events, &place), Ok(Some(_)));
+                if done.is_ok() {
+                    bus.fill_all(places, &Envelope::new(letter.topic, letter.event));
+                } else if is_letter() {
+                    bus.dead_letters().restore(letter);
                 }
             })
         });
         taken.map_err(|error| match error {
             CommitError::Conflict => unknown(),
             other => RedeliverError::Store(other.to_string()),
-        })
+        })?;
+        Ok(Back::Queues(queues.len() + others))
     }
 
-    fn back(&self, letter: &DeadLetter, bytes: usize, last: u64) -> Result<Back, RedeliverError> {
+    /// The store, if an event of this letter goes into it.
+    fn store_for(&self, letter: &DeadLetter) -> Option<&Durable> {
+        let durable = self.durable()?;
+        (letter.durable || self.rules().is_durable(&letter.topic)).then_some(durable)
+    }
+
+    /// Its way back to the one who had not handled it.
+    fn back(self: &Arc<Self>, letter: &DeadLetter, last: u64) -> Result<Back, RedeliverError> {
         let mailbox = self.named(&letter.actor);
         let mailbox = mailbox.ok_or_else(|| RedeliverError::NoActor(Arc::clone(&letter.actor)))?;
         if mailbox.is_gone() {
             return Err(RedeliverError::Gone(Arc::clone(&letter.actor)));
         }
-        if let Some(durable) = self.durable()
-            && let Some(queue) = mailbox.durable().filter(|_| letter.durable)
+        if let Some(durable) = self.store_for(letter)
+            && let Some(queue) = mailbox.durable()
         {
-            let keep = self.rules().keep(&letter.topic);
             let queues = [Arc::clone(queue)];
-            let placed = Placed::at(&letter.topic, &letter.event, 0, &queues, &keep);
-            let placed = placed.map_err(|(_, _, full)| RedeliverError::QueueFull(full))?;
-            self.back_to_queue(durable, letter, placed, last)?;
-            return Ok(Back::Queue);
+            return self.to_queues(durable, letter, &queues, Few::new(), last);
         }
         let mut places = Few::new();
-        places.push((self.room(&mailbox, bytes)?, false));
+        places.push((self.room(&mailbox, letter.event.size())?, false));
         Ok(Back::Mailboxes(places))
     }
 
-    fn places_on(&self, topic: &Topic, bytes: usize) -> Result<Few<(Place, bool)>, RedeliverError> {
-        let mut places = Few::new();
-        for Subscriber { mailbox, observer } in self.subscribers(topic) {
+    /// Its way to all who subscribe to its topic.
+    fn places_on(self: &Arc<Self>, letter: &DeadLetter, last: u64) -> Result<Back, RedeliverError> {
+        let durable = self.store_for(letter);
+        let (mut queues, mut places) = (Few::new(), Few::new());
+        for Subscriber { mailbox, observer } in self.subscribers(&letter.topic) {
+            let queue = mailbox.durable().filter(|_| durable.is_some() && !observer);
+            if let Some(queue) = queue {
+                queues.push(Arc::clone(queue));
+                continue;
+            }
+            let bytes = letter.event.size();
             let place = match observer {
                 true => mailbox
                     .reserve(bytes, Origin::Door)
@@ -178,9 +207,10 @@ impl Bus {
             };
             places.push((place, observer));
         }
-        match places.iter().any(|(_, observer)| !observer) {
-            true => Ok(places),
-            false => Err(RedeliverError::Nobody(topic.clone())),
+        match durable.filter(|_| !queues.is_empty()) {
+            Some(durable) => self.to_queues(durable, letter, &queues, places, last),
+            None if places.iter().any(|(_, observer)| !observer) => Ok(Back::Mailboxes(places)),
+            None => Err(RedeliverError::Nobody(letter.topic.clone())),
         }
     }
 

@@ -29,6 +29,8 @@ pub struct TopicRules {
     tree: FilterTree<(usize, TopicRule)>,
     /// The filters of those that make topics durable.
     durable: Vec<TopicFilter>,
+    /// The filters of those that know what comes again.
+    dedup: Vec<TopicFilter>,
     /// The widest window of those that events are known in.
     widest: Option<SeenWindow>,
 }
@@ -36,13 +38,14 @@ pub struct TopicRules {
 impl TopicRules {
     /// The rules, the most specific first.
     pub fn new(rules: impl IntoIterator<Item = (TopicFilter, TopicRule)>) -> Self {
-        let (mut tree, mut durable) = (FilterTree::new(), Vec::new());
+        let (mut tree, mut durable, mut dedup) = (FilterTree::new(), Vec::new(), Vec::new());
         let mut widest: Option<SeenWindow> = None;
         for (place, (filter, rule)) in rules.into_iter().enumerate() {
             if rule.durable == Some(true) {
                 durable.push(filter.clone());
             }
             if let Some(window) = rule.dedup {
+                dedup.push(filter.clone());
                 let before = widest.unwrap_or(window);
                 widest = Some(SeenWindow {
                     count: before.count.max(window.count),
@@ -54,6 +57,7 @@ impl TopicRules {
         Self {
             tree,
             durable,
+            dedup,
             widest,
         }
     }
@@ -77,6 +81,11 @@ impl TopicRules {
     pub fn dedup(&self, topic: &Topic) -> Option<SeenWindow> {
         self.widest?;
         self.first(topic, |rule| rule.dedup)
+    }
+
+    /// Whether a topic that matches `filter` may know events that come again.
+    pub(crate) fn may_know(&self, filter: &TopicFilter) -> bool {
+        self.dedup.iter().any(|dedup| dedup.overlaps(filter))
     }
 
     /// The widest window of all topics.

@@ -43,7 +43,8 @@ struct Order {
 
 /// A commit on its way, and what it has put into queues.
 struct End {
-    commit: Commit,
+    /// None of one that only waits for those before it, where the store takes nothing.
+    commit: Option<Commit>,
     put: SmallVec<[(Arc<Queue>, usize); 2]>,
     then: Then,
 }
@@ -117,7 +118,7 @@ impl Committer {
             put.push((queue, bytes));
         }
         let end = End {
-            commit,
+            commit: Some(commit),
             put,
             then: then(),
         };
@@ -157,15 +158,21 @@ impl Committer {
     /// Returns when all that was committed before has been finished.
     pub(crate) async fn finished(self: &Arc<Self>) {
         let (done, finished) = oneshot::channel();
-        let then = || -> Then {
-            Box::new(move |_| {
+        let order = self.order();
+        let end = End {
+            // A store that is down takes none, and those before it have ends all the same.
+            commit: self.store.commit(Batch::new()).ok(),
+            put: SmallVec::new(),
+            then: Box::new(move |_| {
                 // Whoever asked may have gone.
                 let _ = done.send(());
-            })
+            }),
         };
-        if self.commit(Batch::new(), Puts::new(), then).is_ok() {
-            let _ = finished.await;
-        }
+        let lost = order.ends.send(end);
+        drop(order);
+        drop(lost);
+        // Lost it is with the runtime.
+        let _ = finished.await;
     }
 
     fn order(&self) -> MutexGuard<'_, Order> {
@@ -177,7 +184,10 @@ impl Committer {
 /// Finishes commits one after the other, in the order in which they were taken: the store answers in that order too.
 async fn finish(mut ending: mpsc::UnboundedReceiver<End>, undone: Arc<AtomicU64>) {
     while let Some(End { commit, put, then }) = ending.recv().await {
-        let done = commit.await;
+        let done = match commit {
+            Some(commit) => commit.await,
+            None => Ok(()),
+        };
         if let Err(error) = &done {
             undone.fetch_add(1, Ordering::SeqCst);
             tracing::error!("a commit could not be made durable: {error}");

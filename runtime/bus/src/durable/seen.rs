@@ -179,7 +179,6 @@ impl Seen {
     }
 
     /// Those who remember something, in no order.
-    #[cfg(test)]
     pub(crate) fn subscribers(&self) -> Vec<u32> {
         self.held().keys().copied().collect()
     }

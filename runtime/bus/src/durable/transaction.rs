@@ -11,9 +11,12 @@ use whirlwind_store::{Batch, CommitError, ReadError, Space};
 use super::committer::{Committer, Put, Puts};
 use super::queue::{Queue, QueuePlace};
 use super::seen::{Fresh, Seen, SeenWindow};
-use super::{Keep, QueueFull, key, record};
+use super::{Keep, QueueFull, key, letters, record};
 use crate::bus::Reservation;
-use crate::{Bus, Envelope, Lease};
+use crate::dead_letters::Dead;
+use crate::inbox::count;
+use crate::mailbox::Counters;
+use crate::{Bus, DeadLetter, Envelope, Lease, Reason};
 
 /// What one turn read and wrote in the store, and what it publishes on durable topics: committed together with the end of its
 /// event, or not at all.
@@ -26,6 +29,24 @@ pub struct Transaction {
     touched: bool,
     /// What is remembered of its event.
     fresh: Option<Fresh>,
+    /// What it published that may go no further.
+    too_far: Option<Box<TooFar>>,
+}
+
+/// Events that end with their turn as dead letters.
+#[derive(Debug)]
+struct TooFar {
+    bus: Arc<Bus>,
+    dead: Vec<Dead>,
+}
+
+/// The letters of a turn, once it is about to be committed.
+struct Letters {
+    bus: Arc<Bus>,
+    /// Those that go into the store with it, and the turns behind their events.
+    stored: Vec<(DeadLetter, u32)>,
+    /// The others.
+    dead: Vec<Dead>,
 }
 
 /// What is to be done with the event in hand.
@@ -105,10 +126,74 @@ impl Transaction {
         }
     }
 
+    /// An event that the turn published lies further from its door than it may: it ends as a dead letter of the turn's actor, for
+    /// [`Reason::MaxHops`], if the turn takes effect. On a durable topic it is part of the commit. The letter needs no share of what
+    /// the turn's door owes: it is there before the turn's own event has come to its end.
+    pub fn too_far(
+        &mut self,
+        bus: &Arc<Bus>,
+        envelope: &Envelope,
+        actor: &Arc<str>,
+        error: String,
+    ) {
+        let dead = Dead::new(envelope, Arc::clone(actor), Reason::MaxHops, error);
+        let new = || {
+            Box::new(TooFar {
+                bus: Arc::clone(bus),
+                dead: Vec::new(),
+            })
+        };
+        self.too_far.get_or_insert_with(new).dead.push(dead);
+    }
+
     /// The batch, to read and write in.
     pub fn batch(&mut self) -> &mut Batch {
         self.touched = true;
         &mut self.batch
+    }
+}
+
+impl TooFar {
+    /// Whether one of them is part of the commit.
+    fn is_durable(&self) -> bool {
+        let mut dead = self.dead.iter();
+        dead.any(|dead| self.bus.durable_for(dead).is_some())
+    }
+
+    /// Puts into the batch what is part of the commit.
+    fn put_into(self, batch: &mut Batch) -> Letters {
+        let Self { bus, dead } = self;
+        let (mut stored, mut others) = (Vec::new(), Vec::new());
+        for dead in dead {
+            if bus.durable_for(&dead).is_none() {
+                others.push(dead);
+                continue;
+            }
+            let hops = dead.hops;
+            let letter = dead.letter(bus.dead_letters().next_id(), true);
+            letters::put(batch, &letter);
+            stored.push((letter, hops));
+        }
+        Letters {
+            bus,
+            stored,
+            dead: others,
+        }
+    }
+}
+
+impl Letters {
+    /// The turn took effect.
+    fn record(self, counters: &Counters) {
+        let Self { bus, stored, dead } = self;
+        for (letter, hops) in stored {
+            count(&counters.dead);
+            bus.record_stored(letter, hops);
+        }
+        for dead in dead {
+            count(&counters.dead);
+            bus.record(dead, false, |_| ());
+        }
     }
 }
 
@@ -188,8 +273,15 @@ impl Lease {
         then: impl FnOnce() + Send + 'static,
     ) -> Result<(), TurnError> {
         let entry = self.in_hand().and_then(|envelope| envelope.entry.as_ref());
-        let is_plain = entry.is_none() && !turn.touched && turn.puts.is_empty();
+        let is_plain = entry.is_none()
+            && !turn.touched
+            && turn.puts.is_empty()
+            && !turn.too_far.as_ref().is_some_and(|of| of.is_durable());
         let Some(durable) = bus.durable().filter(|_| !is_plain) else {
+            if let Some(too_far) = turn.too_far {
+                let letters = too_far.put_into(&mut Batch::new());
+                letters.record(&self.inbox.shared.counters);
+            }
             then();
             self.handled();
             return Ok(());
@@ -202,6 +294,7 @@ impl Lease {
             mut batch,
             puts,
             fresh,
+            too_far,
             ..
         } = turn;
         let subscriber = entry
@@ -220,15 +313,20 @@ impl Lease {
                 Err(error) => return Err(unreadable(error)),
             }
         }
+        let mut letters = too_far.map(|too_far| too_far.put_into(&mut batch));
         let mut then = Some(then);
         let taken = committer.commit(batch, puts, || {
             let (then, event, fresh) = (then.take(), self.entrust(), fresh.take());
+            let letters = letters.take();
             Box::new(move |done| {
                 if let Some(event) = event {
                     match done {
                         Ok(()) => {
                             if let Some((seen, fresh)) = fresh {
                                 seen.remembered(fresh);
+                            }
+                            if let Some(letters) = letters {
+                                letters.record(event.counters());
                             }
                             if let Some(then) = then {
                                 then();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use whirlwind_bus::{DeadLetterLimits, Lease, Reason, RedeliverError, Redelivered};
+use whirlwind_bus::{DeadLetterLimits, Lease, Notice, Reason, RedeliverError, Redelivered};
 
 use crate::node::{Node, Setup, commit, drain, now, take};
 
@@ -142,6 +142,31 @@ async fn a_letter_that_is_undone_after_it_was_redelivered_is_one_event() {
     assert!(node.bus.dead_letters().is_empty());
     assert_eq!(drain(&node, &mut lease).await, ["1"]);
     assert_eq!((node.depth(), node.keys_of_letters()), (0, 0));
+}
+
+/// The bus tells of a letter as soon as there is one: nobody can be faster.
+#[tokio::test]
+async fn one_that_is_dropped_as_soon_as_it_is_seen_stays_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let setup = Setup {
+        hear: Some(|bus, notice| {
+            if let Notice::DeadLettered { letter, .. } = notice {
+                assert!(bus.dead_letters().take(letter.id).is_some());
+            }
+        }),
+        ..Setup::default()
+    };
+    let node = Node::with(dir.path(), setup).await;
+    node.publish("a/1", "1").await.unwrap();
+    let mut lease = node.lease();
+    let id = bury(&node, &mut lease);
+    node.finished().await;
+    assert_eq!(node.bus.dead_letters().recorded(), id);
+    assert_eq!((node.depth(), node.keys()), (0, 0));
+    drop(lease);
+    node.kill();
+    let node = Node::open(dir.path()).await;
+    assert!(node.bus.dead_letters().is_empty());
 }
 
 /// Its actor has no queue any more: it goes to a mailbox, and off the shelf.

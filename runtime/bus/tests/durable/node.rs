@@ -3,13 +3,13 @@
 use std::ops::Bound;
 use std::path::Path;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use whirlwind_bus::{
     Bus, Capacity, DeadLetterLimits, DeadLetters, Durable, Envelope, Inbox, Keep, Lease, Mailbox,
-    MailboxSpec, NotDurable, Overflow, TopicRule, TopicRules, Transaction, TurnError,
+    MailboxSpec, NotDurable, Notice, Overflow, TopicRule, TopicRules, Transaction, TurnError,
 };
 use whirlwind_store::testing::Faults;
 use whirlwind_store::{Space, Store};
@@ -20,6 +20,8 @@ pub struct Setup {
     pub keep: Keep,
     pub letters: DeadLetterLimits,
     pub subscribers: Vec<&'static str>,
+    /// Hears what the bus tells.
+    pub hear: Option<fn(&Bus, Notice<'_>)>,
 }
 
 impl Default for Setup {
@@ -28,6 +30,7 @@ impl Default for Setup {
             keep: Keep::default(),
             letters: DeadLetterLimits::default(),
             subscribers: vec!["a"],
+            hear: None,
         }
     }
 }
@@ -50,6 +53,7 @@ impl Node {
             keep,
             letters,
             subscribers,
+            hear,
         } = setup;
         let opening = {
             let (faults, dir, names) = (faults.clone(), dir.to_owned(), subscribers.clone());
@@ -65,11 +69,20 @@ impl Node {
             ..TopicRule::default()
         };
         let rules = TopicRules::new([(filter("plain/#"), rule(false)), (filter("#"), rule(true))]);
-        let bus = Arc::new(Bus::new(rules, DeadLetters::new(letters)));
+        let bus = Arc::new_cyclic(|bus: &Weak<Bus>| {
+            let bus = Weak::clone(bus);
+            Bus::new(rules, DeadLetters::new(letters)).with_listener(move |notice| {
+                if let (Some(hear), Some(bus)) = (hear, bus.upgrade()) {
+                    hear(&bus, notice);
+                }
+            })
+        });
         bus.open_durable(durable);
         for letter in found {
             bus.dead_letters().restore(letter);
         }
+        // Without one who looks on at the system nothing is told.
+        bus.observe(&filter("$sys/#"), &mailbox(&bus, "eye", 1).0);
         let inboxes = subscribers.iter().map(|name| {
             let (mailbox, inbox) = mailbox(&bus, name, 1024);
             bus.subscribe(&filter("all/#"), &mailbox);

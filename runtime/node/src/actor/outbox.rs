@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use whirlwind_bus::{Envelope, Reason, Reservation, Settlement, Transaction};
+use whirlwind_bus::{Envelope, Reservation, Settlement, Transaction};
 use whirlwind_component::{Outbox, PublishError};
 use whirlwind_event::{Event, EventBuilder, Topic};
 
@@ -71,25 +71,13 @@ impl TurnOutbox {
         Ok(Arc::new(event))
     }
 
-    /// Ends an event that may go no further.
-    fn too_far(&self, topic: Topic, event: Arc<Event>, settlement: Option<Settlement>) {
-        let error = format!(
+    /// Why an event may go no further.
+    fn too_far(&self) -> String {
+        format!(
             "{} turns lie behind this event, as many as `max_hops` of actor `{}` allows: a loop?",
             self.hops,
             self.actor.name()
-        );
-        let (name, id) = (&**self.actor.name(), event.id());
-        tracing::error!(
-            actor = name,
-            "event {id} on `{topic}` is a dead letter: {error}"
-        );
-        let envelope = Envelope::new(topic, event)
-            .after_hops(self.hops.saturating_add(1))
-            .holding(settlement);
-        let bus = &self.actor.bus;
-        self.actor
-            .inbox
-            .dead_letter(bus, envelope, Reason::MaxHops, error);
+        )
     }
 }
 
@@ -121,11 +109,17 @@ impl TurnOutbox {
         outbox.downcast().ok()
     }
 
-    /// Puts what goes to durable topics into the transaction. The rest is for [`send`](Self::send).
+    /// Puts what goes to durable topics into the transaction, and what may go no further. The rest is for [`send`](Self::send).
     pub(super) fn put_into(&mut self, transaction: &mut Transaction) {
         for published in &mut self.published {
-            if let Published::Placed(reservation) = published {
-                transaction.publish(reservation);
+            match published {
+                Published::Placed(reservation) => transaction.publish(reservation),
+                Published::TooFar(topic, event) => {
+                    let envelope = Envelope::new(topic.clone(), Arc::clone(event))
+                        .after_hops(self.hops.saturating_add(1));
+                    let (bus, name) = (&self.actor.bus, self.actor.name());
+                    transaction.too_far(bus, &envelope, name, self.too_far());
+                }
             }
         }
     }
@@ -133,10 +127,19 @@ impl TurnOutbox {
     /// Lets go what was published. It cannot fail: room was taken with each publish.
     pub(super) fn send(mut self: Box<Self>) {
         for published in std::mem::take(&mut self.published) {
-            let settlement = self.settlement.clone();
             match published {
-                Published::Placed(reservation) => self.actor.bus.send(reservation, settlement),
-                Published::TooFar(topic, event) => self.too_far(topic, event, settlement),
+                Published::Placed(reservation) => {
+                    let settlement = self.settlement.clone();
+                    self.actor.bus.send(reservation, settlement);
+                }
+                Published::TooFar(topic, event) => {
+                    let (name, id) = (&**self.actor.name(), event.id());
+                    let error = self.too_far();
+                    tracing::error!(
+                        actor = name,
+                        "event {id} on `{topic}` is a dead letter: {error}"
+                    );
+                }
             }
         }
     }

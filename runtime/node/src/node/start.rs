@@ -269,6 +269,9 @@ impl Node {
         started.store(true, Ordering::Relaxed);
         tokio::spawn(self.clone().watch(tree.clone()));
         tokio::spawn(self.clone().see_off());
+        let bus = Arc::clone(&inner.bus);
+        // It ends with the store at the latest.
+        tokio::spawn(async move { bus.forget_seen().await });
         // The first and only start: nobody else sets it.
         let _ = inner.tree.set(tree);
         Ok(())
