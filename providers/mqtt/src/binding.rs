@@ -79,16 +79,7 @@ fn decode(
     let excerpt = Excerpt::of(&message.topic);
     let message = without_empty_content_type(message);
     let build = |builder: EventBuilder| {
-        let mut builder = builder
-            .without_extension(RETAINED)
-            .without_extension(DUPLICATE)
-            .extension(TOPIC, mqtt.as_str());
-        if retained {
-            builder = builder.extension(RETAINED, true);
-        }
-        if duplicate {
-            builder = builder.extension(DUPLICATE, true);
-        }
+        let builder = marked(builder, mqtt.as_str(), retained, duplicate);
         builder.build().map_err(Cause::Event)
     };
     let event = match read(mapping, provider, message) {
@@ -103,6 +94,21 @@ fn decode(
         cause,
     })?;
     Ok((topic, event, acknowledge))
+}
+
+/// With what tells of the journey.
+fn marked(builder: EventBuilder, topic: &str, retained: bool, duplicate: bool) -> EventBuilder {
+    let mut builder = builder
+        .without_extension(RETAINED)
+        .without_extension(DUPLICATE)
+        .extension(TOPIC, topic);
+    if retained {
+        builder = builder.extension(RETAINED, true);
+    }
+    if duplicate {
+        builder = builder.extension(DUPLICATE, true);
+    }
+    builder
 }
 
 /// Some clients send the property though they have nothing to say in it.

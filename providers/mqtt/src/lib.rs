@@ -4,7 +4,7 @@
 //!
 //! - [`Config`]: the broker, the session and the bounds, as meant; it makes the client's options.
 //! - [`InMapping`], [`OutMapping`]: which MQTT topics become which of ours, and back; [`circles`]
-//!   finds those that would feed each other for ever.
+//!   finds those that would feed each other for ever; [`IdPlace`]: where plain messages say which they are.
 //! - [`Message`]: a PUBLISH of either version, without its packet.
 //! - [`binding`]: messages as events and events as messages, by the CloudEvents MQTT binding 1.0.2.
 //!
@@ -41,7 +41,8 @@ pub use config::{
 };
 pub use limits::MAX_IN_FLIGHT;
 pub use mapping::{
-    Circle, DEFAULT_TYPE, Format, InMapping, MappingError, Mappings, Mode, OutMapping, circles,
+    Circle, DEFAULT_TYPE, Format, IdPlace, InMapping, MappingError, Mappings, Mode, OutMapping,
+    circles,
 };
 pub use message::{Message, Properties, Qos};
 pub use mqtt::Mqtt;

@@ -6,13 +6,16 @@
 
 mod circles;
 mod error;
+mod id;
 mod inward;
 mod outward;
+mod pointer;
 mod table;
 mod template;
 
 pub use circles::{Circle, circles};
 pub use error::MappingError;
+pub use id::IdPlace;
 pub use inward::{DEFAULT_TYPE, Format, InMapping};
 pub use outward::{Mode, OutMapping};
 pub use table::Mappings;

@@ -368,6 +368,12 @@ impl App {
         })
     }
 
+    /// Whether of every topic that a filter matches it is remembered which events were handled, as far as single rules tell.
+    pub fn is_all_remembered(&self, filter: &TopicFilter) -> bool {
+        let mut rules = self.topics.iter().filter(|rule| rule.dedup.is_some());
+        self.is_all_durable(filter) && rules.any(|rule| rule.filter.covers(filter))
+    }
+
     /// Whether the app needs the node's store: for durable topics, or as a provider.
     pub fn needs_store(&self) -> bool {
         let mut providers = self.providers.values();

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use whirlwind_provider_api::Acknowledge;
-use whirlwind_provider_mqtt::{InMapping, Qos};
+use whirlwind_provider_mqtt::{Format, InMapping, Qos};
 
 use crate::app::{self, App, Backend};
 use crate::manifest::{Overflow, TurnMode};
@@ -44,7 +44,8 @@ impl Guarantee {
     pub fn why(self, actor: &app::Actor, app: &App) -> String {
         let begins = match self {
             Self::EffectivelyOnce => {
-                return "its topics are durable, and its writes and publishes are committed together with the end of each event".to_owned();
+                let why = "its topics are durable, and its writes and publishes are committed together with the end of each event";
+                return format!("{why}{}", sent_again(actor, app).unwrap_or_default());
             }
             Self::AtMostOnce => "its mailbox drops events when it is full; those are counted",
             Self::AtLeastOnce => "failed attempts are repeated, then kept as dead letters",
@@ -94,6 +95,44 @@ fn less_than_once(actor: &app::Actor, app: &App) -> Option<String> {
     let published = actor.publish.iter().find(|f| !app.is_all_durable(f));
     published
         .map(|filter| format!("it may publish on `{filter}`, of which not all topics are durable"))
+}
+
+/// What becomes of a message that a broker sends again, for an actor whose topics are durable: it is known by its id, where it has
+/// one and its topic remembers. `None`: none comes from a broker.
+fn sent_again(actor: &app::Actor, app: &App) -> Option<String> {
+    let mut known = Vec::new();
+    for provider in app.providers.values() {
+        let Backend::Mqtt(settings) = &provider.kind else {
+            continue;
+        };
+        let name = &provider.name;
+        for mapping in settings.config.mappings.inward() {
+            let filters = actor.subscribe.iter();
+            let mut hearing = filters.filter(|own| mapping.may_reach(own)).peekable();
+            if mapping.qos == Qos::AtMostOnce || hearing.peek().is_none() {
+                continue;
+            }
+            let filter = mapping.subscription();
+            let less = match hearing.find(|own| !app.is_all_remembered(own)) {
+                Some(own) => format!("`{own}` has no `dedup`"),
+                None if mapping.id().is_none() && mapping.format != Format::Cloudevents => {
+                    "its `in` names no `id` for plain ones".to_owned()
+                }
+                None => {
+                    known.push(name.as_str());
+                    continue;
+                }
+            };
+            return Some(format!(
+                "; but a message of `{filter}` that {name} sends again is another event, since {less}"
+            ));
+        }
+    }
+    known.dedup();
+    let from = (!known.is_empty()).then(|| known.join(" and "))?;
+    Some(format!(
+        "; what comes from {from} again is known by its id, as long as `dedup` remembers"
+    ))
 }
 
 /// The providers from which `actor` gets messages that are acknowledged after they have come to their end.
@@ -163,5 +202,60 @@ mod tests {
             "{}",
             why("lossy")
         );
+    }
+
+    #[test]
+    fn why_says_whether_a_message_that_comes_again_is_known() {
+        let why = |topics: &str, mappings: &str| {
+            let manifest: Manifest = format!(
+                r#"
+                manifest = 1
+                [actor.a]
+                component = "a.wasm"
+                subscribe = ["in/+"]
+                {topics}
+                [provider.broker]
+                type = "mqtt"
+                url  = "mqtt://localhost"
+                in   = [{mappings}]
+                "#
+            )
+            .parse()
+            .unwrap();
+            let folder = std::path::Path::new("/srv/house");
+            let app = App::from_manifest(&manifest, folder, &Variables::none()).unwrap();
+            let actor = &app.actors["a"];
+            let guarantee = Guarantee::of(actor, &app);
+            assert_eq!(guarantee, Guarantee::EffectivelyOnce);
+            let why = guarantee.why(actor, &app);
+            let (_, again) = why.split_once("the end of each event").unwrap();
+            again.to_owned()
+        };
+        let durable = "[topic.\"in/+\"]\ndurable = true\n";
+        let remembered = format!("{durable}dedup = {{}}\n");
+        let plain = r#"{ mqtt = "dev/+", topic = "in/$1" }"#;
+        let with_id = r#"{ mqtt = "dev/+", topic = "in/$1", id = { field = "/id" } }"#;
+        let events = r#"{ mqtt = "dev/+", topic = "in/$1", format = "cloudevents" }"#;
+        let never_again = r#"{ mqtt = "dev/+", topic = "in/$1", qos = 0 }"#;
+        let elsewhere = r#"{ mqtt = "dev/+", topic = "other/$1" }"#;
+
+        let begins = "; but a message of `dev/+` that broker sends again is another event, since ";
+        let forgotten = format!("{begins}`in/+` has no `dedup`");
+        let nameless = format!("{begins}its `in` names no `id` for plain ones");
+        let known =
+            "; what comes from broker again is known by its id, as long as `dedup` remembers";
+        for (topics, mappings, again) in [
+            (durable, plain, &*forgotten),
+            (durable, with_id, &*forgotten),
+            (durable, events, &*forgotten),
+            (&*remembered, plain, &*nameless),
+            (&*remembered, &*format!("{with_id}, {plain}"), &*nameless),
+            (&*remembered, with_id, known),
+            (&*remembered, &*format!("{with_id}, {events}"), known),
+            (&*remembered, never_again, ""),
+            (durable, elsewhere, ""),
+        ] {
+            assert_eq!(why(topics, mappings), again, "{topics}{mappings}");
+        }
     }
 }

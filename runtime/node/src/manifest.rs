@@ -27,9 +27,9 @@ pub use error::{ManifestError, Place, Problem};
 pub use file::{FILE_NAME, MAX_MANIFEST, locate};
 pub use schema::json_schema;
 pub use sections::{
-    Ack, ActorSection, AppSection, DedupSection, DefaultsSection, Format, InSection, Isolation,
-    KeepSection, KeyValueLinks, LimitsSection, LinksSection, MailboxSection, Manifest, Mode,
-    OutSection, Overflow, ProviderKind, ProviderSection, Restart, RestartBackoffSection,
+    Ack, ActorSection, AppSection, DedupSection, DefaultsSection, Format, IdSection, InSection,
+    Isolation, KeepSection, KeyValueLinks, LimitsSection, LinksSection, MailboxSection, Manifest,
+    Mode, OutSection, Overflow, ProviderKind, ProviderSection, Restart, RestartBackoffSection,
     RetryBackoffSection, RetrySection, StateSection, Strategy, SupervisorSection, TimerSection,
     TlsSection, TopicSection, TurnMode, WillSection,
 };

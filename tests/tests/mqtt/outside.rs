@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::Packet;
+use rumqttc::v5::mqttbytes::v5::{Packet, PublishProperties};
 use rumqttc::v5::{AsyncClient, Event, MqttOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -65,9 +65,19 @@ impl Outside {
 
     /// Sends a message, and waits until the broker has it.
     pub async fn publish(&mut self, topic: &str, data: &str) {
-        let sent = self
-            .client
-            .publish(topic, QoS::AtLeastOnce, false, data.to_owned());
+        self.publish_with(&[], topic, data).await;
+    }
+
+    /// The same with these user properties.
+    pub async fn publish_with(&mut self, user: &[(&str, &str)], topic: &str, data: &str) {
+        let user = user.iter();
+        let properties = PublishProperties {
+            user_properties: user.map(|(n, v)| ((*n).into(), (*v).into())).collect(),
+            ..PublishProperties::default()
+        };
+        let (qos, data) = (QoS::AtLeastOnce, data.to_owned());
+        let client = &self.client;
+        let sent = client.publish_with_properties(topic, qos, false, data, properties);
         sent.await.unwrap();
         let confirmed = timeout(PATIENCE, self.confirmed.recv()).await;
         confirmed.unwrap().unwrap();

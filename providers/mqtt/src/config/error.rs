@@ -82,6 +82,28 @@ pub enum ConfigError {
         target: Excerpt,
     },
 
+    /// Ids out of user properties on 3.1.1.
+    #[error(
+        "in mapping of {filter} takes the id from a user property, and MQTT 3.1.1 has none; write id = {{ field = \"/...\" }}, which is in the payload, or version = 5"
+    )]
+    IdProperty {
+        /// Which of the in mappings, from 0.
+        index: usize,
+        /// What it subscribes to.
+        filter: Excerpt,
+    },
+
+    /// A place for ids of plain messages where there are none.
+    #[error(
+        "in mapping of {filter} has an id and format \"cloudevents\", and every CloudEvent has an id of its own; leave the id out"
+    )]
+    IdOfEvents {
+        /// Which of the in mappings, from 0.
+        index: usize,
+        /// What it subscribes to.
+        filter: Excerpt,
+    },
+
     /// Certificates for a connection without TLS.
     #[error("there are tls settings and the url's scheme is \"{scheme}\"; write \"{secure}\"")]
     TlsUnused {

@@ -4,8 +4,8 @@ use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 use whirlwind_event::{Excerpt, Topic, TopicError};
 
 use super::{Config, ConfigError, Scheme, Version, Will};
-use crate::Mode;
 use crate::limits::MAX_IN_FLIGHT;
+use crate::{Format, Mode};
 
 /// What the Remaining Length of a packet can say (MQTT 5, 1.5.5).
 const MAX_PACKET: u32 = 268_435_455;
@@ -191,6 +191,20 @@ impl Config {
                 return Err(ConfigError::BinaryMode {
                     target: Excerpt::of(mapping.target()),
                 });
+            }
+        }
+        for (index, mapping) in self.mappings.inward().iter().enumerate() {
+            let filter = || Excerpt::of(mapping.subscription());
+            match mapping.id() {
+                Some(_) if mapping.format == Format::Cloudevents => {
+                    let filter = filter();
+                    return Err(ConfigError::IdOfEvents { index, filter });
+                }
+                Some(id) if id.is_property() && self.version == Version::V4 => {
+                    let filter = filter();
+                    return Err(ConfigError::IdProperty { index, filter });
+                }
+                _ => {}
             }
         }
         let scheme = self.url.scheme();

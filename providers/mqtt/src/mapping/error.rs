@@ -82,6 +82,26 @@ pub enum MappingError {
     #[error("{0}")]
     Target(#[source] TopicError),
 
+    /// The name of a user property that no message can have.
+    #[error(
+        "id property {name} is no name of a user property; write 1 to 65535 bytes without control characters, such as \"message-id\""
+    )]
+    Property {
+        /// As written.
+        name: Excerpt,
+    },
+
+    /// A field that is no JSON Pointer (RFC 6901), or too much of one.
+    #[error(
+        "id field {pointer} {fault}; write a JSON Pointer to a text or a number in the payload, such as \"/meta/seq\""
+    )]
+    Pointer {
+        /// As written.
+        pointer: Excerpt,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+
     /// `type` or `content_type` of an in mapping cannot be that of an event.
     #[error("{0}")]
     Event(#[source] EventError),

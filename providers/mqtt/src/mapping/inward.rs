@@ -1,9 +1,12 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use whirlwind_event::{EventBuilder, Excerpt, TopicFilter};
 use whirlwind_provider_api::Acknowledge;
 
-use super::MappingError;
 use super::circles;
 use super::template::Template;
+use super::{IdPlace, MappingError};
 use crate::Qos;
 
 /// The `type` of a plain message's event, unless its mapping says another.
@@ -21,7 +24,7 @@ pub enum Format {
     Plain,
 }
 
-/// A subscription at the broker, and the topic its messages go to.
+/// A subscription at the broker, and the topic its messages go to. Clones count together.
 #[derive(Clone, Debug)]
 pub struct InMapping {
     /// As subscribed, `$share/group/` included.
@@ -31,6 +34,9 @@ pub struct InMapping {
     target: Template,
     ty: Option<Box<str>>,
     content_type: Option<Box<str>>,
+    id: Option<IdPlace>,
+    /// How many plain messages had no id there.
+    without_id: Arc<AtomicU64>,
     /// At most this often; 2 is subscribed as 1, see [`Mappings::lowered`](super::Mappings::lowered).
     pub qos: Qos,
     /// When the broker is acknowledged.
@@ -58,6 +64,8 @@ impl InMapping {
             target,
             ty: None,
             content_type: None,
+            id: None,
+            without_id: Arc::default(),
             qos: Qos::AtLeastOnce,
             acknowledge: Acknowledge::default(),
             format: Format::default(),
@@ -84,6 +92,13 @@ impl InMapping {
         Ok(self)
     }
 
+    /// Where plain messages have the id of their events; without it each has a new one.
+    #[must_use]
+    pub fn with_id(mut self, place: IdPlace) -> Self {
+        self.id = Some(place);
+        self
+    }
+
     /// What is subscribed, as written.
     pub fn subscription(&self) -> &str {
         &self.subscription
@@ -107,6 +122,22 @@ impl InMapping {
     /// The content type of plain messages that do not say theirs.
     pub fn content_type(&self) -> Option<&str> {
         self.content_type.as_deref()
+    }
+
+    /// Where plain messages have the id of their events.
+    pub fn id(&self) -> Option<&IdPlace> {
+        self.id.as_ref()
+    }
+
+    /// How many plain messages had no id where there should be one.
+    pub fn without_id(&self) -> u64 {
+        self.without_id.load(Ordering::Relaxed)
+    }
+
+    /// Counts one more, and says how many those are.
+    pub(crate) fn count_without_id(&self) -> u64 {
+        let before = self.without_id.fetch_add(1, Ordering::Relaxed);
+        before.saturating_add(1)
     }
 
     /// Whether one of its messages may go to a topic that `filter` matches; where levels that are written out differ, none can.

@@ -70,7 +70,7 @@ fn any_payload() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn any_message() -> impl Strategy<Value = Message> {
+pub(crate) fn any_message() -> impl Strategy<Value = Message> {
     let topic = prop_oneof![8 => "[a/ é]{1,6}", 1 => "[a$/+# é]{0,6}", 1 => any::<String>()];
     let begun = |values: Vec<String>| {
         let names = ["specversion", "id", "source", "type"];

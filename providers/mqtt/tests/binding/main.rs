@@ -10,6 +10,7 @@
 mod any_bytes;
 mod common;
 mod generated;
+mod ids;
 mod interchange;
 mod inward;
 mod outward;

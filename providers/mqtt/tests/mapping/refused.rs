@@ -1,6 +1,6 @@
 //! Mappings that mean nothing, and what is said of each.
 
-use whirlwind_provider_mqtt::{InMapping, OutMapping, Qos};
+use whirlwind_provider_mqtt::{IdPlace, InMapping, OutMapping, Qos};
 
 #[test]
 fn a_target_that_means_nothing_is_told_how_to_mend_it() {
@@ -161,6 +161,53 @@ fn types_and_content_types_are_those_that_an_event_may_have() {
     let mapping = mapping.with_content_type("text/plain").unwrap();
     assert_eq!(mapping.ty(), "t");
     assert_eq!(mapping.content_type(), Some("text/plain"));
+}
+
+#[test]
+fn a_place_of_ids_that_is_none_is_told_how_to_mend_it() {
+    let deep = "/a".repeat(65);
+    let start = format!("{}...", &deep[..64]);
+    for (pointer, shown, fault) in [
+        ("", "", "is empty, which means the whole payload"),
+        ("id", "id", r#"does not begin with "/""#),
+        ("#/id", "#/id", r#"does not begin with "/""#),
+        (" /id", " /id", r#"does not begin with "/""#),
+        ("/a~", "/a~", r#"has a "~" that is neither "~0" nor "~1""#),
+        (
+            "/~2/a",
+            "/~2/a",
+            r#"has a "~" that is neither "~0" nor "~1""#,
+        ),
+        (
+            "/a/~~0",
+            "/a/~~0",
+            r#"has a "~" that is neither "~0" nor "~1""#,
+        ),
+        (&deep, &start, "has more than 64 levels"),
+    ] {
+        let error = IdPlace::field(pointer).unwrap_err().to_string();
+        let shown = match shown.strip_suffix("...") {
+            Some(start) => format!("{start:?}..."),
+            None => format!("{shown:?}"),
+        };
+        let why = format!(
+            r#"id field {shown} {fault}; write a JSON Pointer to a text or a number in the payload, such as "/meta/seq""#
+        );
+        assert_eq!(error, why);
+    }
+    for pointer in ["/", "//", "/a/0/~0~1", &deep[2..]] {
+        assert!(!IdPlace::field(pointer).unwrap().is_property());
+    }
+
+    for name in ["", "a\0", "a\nb", &"x".repeat(65_536)] {
+        let error = IdPlace::property(name).unwrap_err().to_string();
+        assert!(error.starts_with("id property \""), "{error}");
+        let why = r#"" is no name of a user property; write 1 to 65535 bytes without control characters, such as "message-id""#;
+        assert!(error.replace("\"...", "\"").ends_with(why), "{error}");
+    }
+    for name in ["id", "message id", "grüße", &"x".repeat(65_535)] {
+        assert!(IdPlace::property(name).unwrap().is_property());
+    }
 }
 
 #[test]

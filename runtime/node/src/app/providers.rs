@@ -1,20 +1,15 @@
 //! `[provider.NAME]`: what each kind needs, and that it has nothing that means nothing to it.
 
+mod mappings;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use whirlwind_provider_api::Acknowledge;
-use whirlwind_provider_mqtt::{
-    self as mqtt, Config, ConfigError, InMapping, MappingError, OutMapping, Qos, StateTopic, Tls,
-    Version, Will, circles,
-};
+use whirlwind_provider_mqtt::{self as mqtt, Config, ConfigError, StateTopic, Tls, Version, Will};
 
-use crate::manifest::{
-    Ack, At, ByteSize, Format, InSection, MailboxSection, Mode, OutSection, ProviderKind,
-    ProviderSection, TimeSpan,
-};
+use crate::manifest::{At, ByteSize, MailboxSection, ProviderKind, ProviderSection, TimeSpan};
 
 use super::check::{Check, mailbox};
 use super::{Backend, Mqtt, MqttBroker, Provider, Secret, paths};
@@ -238,6 +233,14 @@ impl Check<'_, '_> {
                 ConfigError::Setting { setting, .. } => {
                     self.fault(&at.key(setting), &error.to_string());
                 }
+                ConfigError::IdProperty { index, .. } => {
+                    let (ins, error) = (at.key("in"), error.to_string());
+                    self.fault(&ins.index(*index).key("id").key("property"), &error);
+                }
+                ConfigError::IdOfEvents { index, .. } => {
+                    let (ins, error) = (at.key("in"), error.to_string());
+                    self.fault(&ins.index(*index).key("id"), &error);
+                }
                 _ => self.fault(at, &error.to_string()),
             }
             return None;
@@ -275,103 +278,6 @@ impl Check<'_, '_> {
             max: backoff.max.map_or(config.backoff.max, |span| span.0),
             jitter: backoff.jitter.unwrap_or(config.backoff.jitter),
         };
-    }
-
-    fn mappings(
-        &mut self,
-        section: &ProviderSection,
-        at: &At<'_>,
-    ) -> (Vec<InMapping>, Vec<OutMapping>) {
-        let (ins, outs) = (at.key("in"), at.key("out"));
-        let inward: Vec<_> = section
-            .inward
-            .iter()
-            .enumerate()
-            .filter_map(|(index, section)| self.inward(section, &ins.index(index)))
-            .collect();
-        let outward: Vec<_> = section
-            .outward
-            .iter()
-            .enumerate()
-            .filter_map(|(index, section)| self.outward(section, &outs.index(index)))
-            .collect();
-        if inward.len() == section.inward.len() && outward.len() == section.outward.len() {
-            for circle in circles(&inward, &outward) {
-                self.value(
-                    &outs.index(circle.outward),
-                    format!(
-                        "what goes out here comes in through entry {} of `in` and goes out again, without end",
-                        circle.inward + 1
-                    ),
-                    "give one of the two another topic",
-                );
-            }
-        }
-        (inward, outward)
-    }
-
-    fn inward(&mut self, section: &InSection, at: &At<'_>) -> Option<InMapping> {
-        let made = InMapping::new(&section.mqtt, &section.topic).and_then(|mapping| {
-            let mapping = match &section.ty {
-                None => mapping,
-                Some(ty) => mapping.with_type(ty)?,
-            };
-            match &section.content_type {
-                None => Ok(mapping),
-                Some(media_type) => mapping.with_content_type(media_type),
-            }
-        });
-        let mut mapping = self.mapping(made, at)?;
-        mapping.qos = self.qos(section.qos, at);
-        mapping.acknowledge = match section.ack.unwrap_or_default() {
-            Ack::Tree => Acknowledge::Tree,
-            Ack::Accepted => Acknowledge::Accepted,
-        };
-        mapping.format = match section.format.unwrap_or_default() {
-            Format::Auto => mqtt::Format::Auto,
-            Format::Cloudevents => mqtt::Format::Cloudevents,
-            Format::Plain => mqtt::Format::Plain,
-        };
-        Some(mapping)
-    }
-
-    fn outward(&mut self, section: &OutSection, at: &At<'_>) -> Option<OutMapping> {
-        let made = OutMapping::new(&section.topic, &section.mqtt);
-        let mut mapping = self.mapping(made, at)?;
-        mapping.qos = self.qos(section.qos, at);
-        mapping.retain = section.retain;
-        mapping.mode = section.mode.map(|mode| match mode {
-            Mode::Binary => mqtt::Mode::Binary,
-            Mode::Structured => mqtt::Mode::Structured,
-            Mode::Data => mqtt::Mode::Data,
-        });
-        if section.topic.starts_with('$') {
-            let help = "write a topic whose first level does not begin with `$`";
-            self.value(
-                &at.key("topic"),
-                "topics that begin with `$` stay in the node",
-                help,
-            );
-            return None;
-        }
-        Some(mapping)
-    }
-
-    fn mapping<T>(&mut self, made: Result<T, MappingError>, at: &At<'_>) -> Option<T> {
-        made.map_err(|error| self.fault(at, &error.to_string()))
-            .ok()
-    }
-
-    fn qos(&mut self, level: Option<u8>, at: &At<'_>) -> Qos {
-        match level.map(Qos::from_level) {
-            None => Qos::AtLeastOnce,
-            Some(Some(qos)) => qos,
-            Some(None) => {
-                let help = "0 at most once, 1 at least once, 2 exactly once";
-                self.value(&at.key("qos"), "there is no such quality of service", help);
-                Qos::AtLeastOnce
-            }
-        }
     }
 
     fn password(&mut self, section: &ProviderSection, at: &At<'_>) -> Option<mqtt::Secret> {

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::units::{ByteSize, TimeSpan};
 
 pub use provider::{
-    Ack, Format, InSection, Mode, OutSection, ProviderKind, ProviderSection, StateSection,
-    TlsSection, WillSection,
+    Ack, Format, IdSection, InSection, Mode, OutSection, ProviderKind, ProviderSection,
+    StateSection, TlsSection, WillSection,
 };
 
 /// The manifest of a Whirlwind app, `whirlwind.toml`.

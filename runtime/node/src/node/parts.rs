@@ -88,6 +88,7 @@ fn inward(provider: &MessagingProvider, part: Part) -> Part {
         many(counts.unacknowledged as u64, "not acknowledged yet"),
         many(counts.duplicates, "came again"),
         many(counts.malformed, "were no events"),
+        many(provider.without_id(), "had no id where `in` says"),
         many(counts.reconnects, "reconnects"),
     ]
     .into_iter()

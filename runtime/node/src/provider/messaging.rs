@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use whirlwind_bus::{Bus, Capacity, Inbox, MailboxSpec};
 use whirlwind_provider_api::{Link, Messaging, MessagingCounts, Receipt};
-use whirlwind_provider_mqtt::Mqtt;
+use whirlwind_provider_mqtt::{InMapping, Mqtt};
 use whirlwind_supervision::{ChildSpec, ExitReason, Shutdown, Stop};
 
 use super::until_open;
@@ -72,6 +72,12 @@ impl MessagingProvider {
     /// Whether anything comes in.
     pub(crate) fn has_inward(&self) -> bool {
         !self.settings.config.mappings.inward().is_empty()
+    }
+
+    /// How many messages had no id where their mapping says, since the node started.
+    pub(crate) fn without_id(&self) -> u64 {
+        let mappings = self.settings.config.mappings.inward().iter();
+        mappings.map(InMapping::without_id).sum()
     }
 
     /// The client, once there is one, and each that comes after it.

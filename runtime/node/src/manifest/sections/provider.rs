@@ -110,12 +110,27 @@ pub struct InSection {
     /// The content type of plain messages that do not say theirs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
+    /// Where plain messages have the id of their events, by which one that is sent again is known; by default nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<IdSection>,
     /// When the broker is told: `tree`, the default, or `accepted`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ack: Option<Ack>,
     /// What the messages are: `auto`, the default, `cloudevents` or `plain`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
+}
+
+/// `id = { .. }`: one of the two.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IdSection {
+    /// The user property that is the id; MQTT 5 only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub property: Option<String>,
+    /// The JSON Pointer, such as `"/meta/seq"`, to a text or a number of the payload that is the id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
 }
 
 /// One of `out = [{ .. }]`.
