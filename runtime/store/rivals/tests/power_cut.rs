@@ -54,7 +54,7 @@ impl Tally {
             Found::Hung => &mut self.hung,
         };
         *count += 1;
-        // One of each tells enough.
+        // Few of each tell enough.
         if *count <= 2 {
             say(format_args!(
                 "{} ({rule:?}), {image}, {acknowledged} acknowledged: {look}",
@@ -87,7 +87,7 @@ fn cuts(
     events: &[Event],
     images: usize,
     random: &mut Random,
-    tally: &mut Tally,
+    [unborn, born]: &mut [Tally; 2],
 ) {
     let special = |event: &Event| {
         !matches!(
@@ -119,6 +119,11 @@ fn cuts(
                 disk.acknowledged + 1,
                 true,
             );
+            let tally = if disk.acknowledged == 0 {
+                &mut *unborn
+            } else {
+                &mut *born
+            };
             tally.add(
                 kind,
                 rule,
@@ -141,7 +146,8 @@ fn power_cuts(kind: Kind, rules: &[Names]) -> usize {
     }
     let images = amount(50, 2000);
     let mut random = Random(41);
-    let mut tallies: Vec<_> = rules.iter().map(|_| Tally::default()).collect();
+    // Of each rule, of images before the first acknowledgement and of those after it.
+    let mut tallies: Vec<_> = rules.iter().map(|_| <[Tally; 2]>::default()).collect();
     let (mut recordings, mut calls) = (0, 0);
     for first in (0..images).step_by(OF_ONE) {
         let lives = |random: &mut Random, most: usize| -> Vec<_> {
@@ -153,7 +159,8 @@ fn power_cuts(kind: Kind, rules: &[Names]) -> usize {
             // So much that journals change their files and trees are merged.
             (Values::Long, vec![(2700, false); 3])
         } else {
-            (Values::Short, lives(&mut random, amount(30, 150)))
+            let values = [Values::Long, Values::Short][first / OF_ONE % 2];
+            (values, lives(&mut random, amount(30, 150)))
         };
         let events = recorded(kind, values, &lives);
         recordings += 1;
@@ -171,10 +178,11 @@ fn power_cuts(kind: Kind, rules: &[Names]) -> usize {
         }
     }
     let mut bad = 0;
-    for (rule, tally) in rules.iter().zip(&tallies) {
-        bad += images - tally.whole;
+    for (rule, [unborn, born]) in rules.iter().zip(&tallies) {
+        bad += images - unborn.whole - born.whole;
         say(format_args!(
-            "{} ({rule:?}): {images} images of {calls} calls in {recordings} recordings: {tally:?}",
+            "{} ({rule:?}): {images} images of {calls} calls in {recordings} recordings; before anything was acknowledged: {unborn:?}; \
+             afterwards: {born:?}",
             kind.name()
         ));
     }
