@@ -333,7 +333,7 @@ mod tests {
     fn found(disk: &Disk) -> Vec<[Option<Vec<u8>>; 2]> {
         let mut found: Vec<_> = (0..200)
             .map(|seed| {
-                let dir = tempfile::tempdir().unwrap();
+                let dir = crate::fleeting();
                 disk.cut(&mut Random(seed)).save(dir.path());
                 ["new", "old"].map(|name| fs::read(dir.path().join(name)).ok())
             })
