@@ -46,7 +46,10 @@ fn main() {
         .map_or_else(|| PathBuf::from("target/measure"), PathBuf::from);
     fs::create_dir_all(&dir).unwrap();
     floor(&dir);
-    if std::env::args().nth(2).is_some_and(|only| only == "million") {
+    if std::env::args()
+        .nth(2)
+        .is_some_and(|only| only == "million")
+    {
         million(&dir.join("million"));
         fs::remove_dir_all(dir).unwrap();
         return;

@@ -153,7 +153,7 @@ impl Run {
     fn scans(&self, space: Space, range: Range<'_>, limit: usize) {
         let held = self.seen.iter().filter(|((of, _), _)| *of == space);
         let held = held
-            .filter(|((_, key), _)| range.contains(&**key))
+            .filter(|((_, key), _)| RangeBounds::<[u8]>::contains(&range, &**key))
             .take(limit);
         let expected: Vec<_> = held
             .map(|((_, key), value)| (key.clone(), value.len()))
