@@ -10,8 +10,9 @@ use std::time::Duration;
 use crate::rival::Kind;
 use crate::workload::Values;
 
-/// How long one may take to read a store of some megabytes.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one may take to read a store of some megabytes: so long that one which only waits for a busy machine is not
+/// taken for one that hangs.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What is in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]

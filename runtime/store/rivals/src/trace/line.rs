@@ -204,3 +204,51 @@ fn bytes(hex: &str, out: &mut Vec<u8>) {
         out.push(digit(part[2]) << 4 | digit(part[3]));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(text: &str) -> String {
+        text.bytes().map(|byte| format!("\\x{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn a_call_is_one_whether_another_came_between_or_not() {
+        let (path, data) = (hex("/s/a"), hex("x, (y) = 1"));
+        let text = format!(
+            "7 openat(AT_FDCWD<{}>, \"{}\", O_RDWR|O_CREAT|O_CLOEXEC, 0666 <unfinished ...>\n\
+             8 close(4<{path}> <unfinished ...>\n\
+             7 <... openat resumed>)              = 3<{path}>\n\
+             7 write(3<{path}>, \"{data}\", 10 <unfinished ...>\n\
+             8 <... close resumed>)               = 0\n\
+             7 <... write resumed>)               = 4\n\
+             8 fsync(3)         = -1 EIO (Input/output error)\n\
+             8 --- SIGUSR1 ---\n\
+             7 fdatasync(3<{path}> <unfinished ...>)  = ?\n\
+             7 +++ killed by SIGKILL +++\n",
+            hex("/s"),
+            hex("a"),
+        );
+        let mut lines = Lines::new(&text);
+        let mut next = || lines.next(100).unwrap();
+        let close = next();
+        assert_eq!((close.name, close.begun, close.ended), ("close", 101, 101));
+        assert_eq!((close.descriptor(), close.result), (4, Some(0)));
+        let open = next();
+        assert_eq!((open.name, open.begun, open.ended), ("openat", 100, 102));
+        assert_eq!((open.path(0), open.result), ("/s/a".to_owned(), Some(3)));
+        assert_eq!(open.flags(), "O_RDWR|O_CREAT|O_CLOEXEC");
+        let write = next();
+        assert_eq!((write.begun, write.ended), (103, 105));
+        assert_eq!((write.descriptor(), write.result), (3, Some(4)));
+        assert_eq!(
+            (write.data(), write.number(2)),
+            (b"x, (y) = 1".to_vec(), 10)
+        );
+        assert_eq!(next().result, Some(-1));
+        assert!(lines.next(100).is_none());
+        assert!(lines.unfinished(), "the last one never came back");
+        assert_eq!(lines.count(), 10);
+    }
+}
