@@ -1,11 +1,11 @@
 //! Measures the store, beside the raw floor of the same run: the table of docs/adr/0009.
 //!
 //! ```text
-//! cargo run --release -p whirlwind-store --example measure -- [DIRECTORY [WAITING...]]
+//! cargo run --release -p whirlwind-store --example measure -- [DIRECTORY [WAITING... | million]]
 //! ```
 //!
 //! The directory, `target/measure` when none is given, tells which disk is measured; it is removed afterwards. Where
-//! it is said how many turns are to wait, only these rates are measured.
+//! it is said how many turns are to wait, only these rates are measured; with `million`, only a million pending events.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use redb::TableDefinition;
 use whirlwind_store::{Batch, Commit, Space, Store};
 
@@ -45,6 +46,14 @@ fn main() {
         .map_or_else(|| PathBuf::from("target/measure"), PathBuf::from);
     fs::create_dir_all(&dir).unwrap();
     floor(&dir);
+    if std::env::args()
+        .nth(2)
+        .is_some_and(|only| only == "million")
+    {
+        million(&dir.join("million"));
+        fs::remove_dir_all(dir).unwrap();
+        return;
+    }
     let waiting: Vec<u64> = std::env::args()
         .skip(2)
         .map(|waiting| waiting.parse().unwrap())
@@ -264,7 +273,38 @@ fn reopened(path: &Path, how: &str) {
         "{how}: opened in {opened:.1?}, all read {:.1?} after the start",
         begun.elapsed()
     );
+    // Now that all of it is in the system's cache, one way after the other.
+    for _ in 0..2 {
+        let scan = timed(|from| {
+            let page = store.scan(Space::Events, (from, Bound::Unbounded), 1024);
+            let page = page.unwrap().into_iter();
+            page.map(|(key, value)| (key, value.len())).collect()
+        });
+        let lengths = timed(|from| {
+            let page = store.scan_lengths(Space::Events, (from, Bound::Unbounded), 1024);
+            page.unwrap()
+        });
+        println!(
+            "their keys and lengths: by reading all {scan:.2?}, by asking for lengths {lengths:.2?}"
+        );
+    }
     store.close();
+}
+
+/// How long it takes to add up the lengths of all events, by pages from a key on.
+fn timed(page: impl Fn(Bound<&[u8]>) -> Vec<(Bytes, usize)>) -> Duration {
+    let begun = Instant::now();
+    let (mut last, mut sum) = (Bytes::new(), 0);
+    loop {
+        let page = page(Bound::Excluded(&*last));
+        let Some((key, _)) = page.last() else {
+            break;
+        };
+        last = key.clone();
+        sum += page.iter().map(|(_, length)| length).sum::<usize>();
+    }
+    assert!(sum >= EVENTS as usize * VALUE);
+    begun.elapsed()
 }
 
 /// With 40,000 turns in the journal that the tree does not have.

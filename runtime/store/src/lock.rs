@@ -1,19 +1,19 @@
 //! One process at a time: the lock of a store's directory.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::OpenError;
-use crate::medium::found;
+use crate::medium::{found, make_directory};
 
 /// Locks the directory. Beside it, not in it: the lock is held before anything in there is judged or renamed.
 pub(crate) fn lock(dir: &Path) -> Result<File, OpenError> {
     let io = |source| refused(dir, source);
     let path = beside(dir, ".lock").map_err(io)?;
     if let Some(parent) = dir.parent() {
-        fs::create_dir_all(parent).map_err(io)?;
+        make_directory(parent).map_err(io)?;
     }
     let lock = OpenOptions::new()
         .create(true)

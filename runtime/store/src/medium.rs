@@ -47,6 +47,29 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// Makes a directory, and those above it, where they are missing. Its name is durable, be it made now or by a process that
+/// was stopped before it had synced it: so none is made before the names above are durable.
+pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
+    let above = match path.parent() {
+        // The root of the file system, or of a relative path.
+        None => return Ok(()),
+        Some(above) if above.as_os_str().is_empty() => Path::new("."),
+        Some(above) => above,
+    };
+    if found(fs::metadata(path))?.is_none() {
+        make_directory(above)?;
+        fs::create_dir(path).or_else(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Ok(()),
+            _ => Err(error),
+        })?;
+    }
+    match sync_directory(above) {
+        // Whoever keeps what lies above from us made the directory for us.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
+}
+
 /// `None` for what is missing.
 pub(crate) fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {

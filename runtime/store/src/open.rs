@@ -12,7 +12,7 @@ use crate::format::{self, FORMAT, Format};
 use crate::frame;
 use crate::journal::{self, Journal, Replay};
 use crate::lock::{beside, lock};
-use crate::medium::{Directory, Medium, found, sync_directory};
+use crate::medium::{Directory, Medium, found, make_directory, sync_directory};
 use crate::salvage::salvage;
 use crate::store::Shared;
 use crate::tree::{self, Tree, TreeError};
@@ -176,7 +176,7 @@ impl Store {
         };
         let lock = lock(dir)?;
         finish_setting_aside(dir).map_err(io)?;
-        fs::create_dir_all(dir).map_err(io)?;
+        make_directory(dir).map_err(io)?;
         let medium: Arc<dyn Medium> = Arc::new(Directory(dir.to_owned()));
         let (parts, set_aside) = match attempt(&medium) {
             Ok(parts) => (parts, None),

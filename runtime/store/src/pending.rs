@@ -117,14 +117,15 @@ impl Pending {
         self.settling = Arc::default();
     }
 
-    /// These writes of a range in order: all up to the `limit`th that is no deletion. So they cover whatever
-    /// the first `limit` entries of the whole are.
-    pub(crate) fn scan(
+    /// These writes of a range in order, with what is wanted of a value: all up to the `limit`th that is no deletion. So they
+    /// cover whatever the first `limit` entries of the whole are.
+    pub(crate) fn scan<V>(
         &self,
         space: Space,
         range: Range<'_>,
         limit: usize,
-    ) -> Vec<(Bytes, Option<Bytes>)> {
+        wanted: impl Fn(&Bytes) -> V,
+    ) -> Vec<(Bytes, Option<V>)> {
         let mut layers = self
             .layers()
             .map(|layer| layer.space(space).range::<[u8], _>(range).peekable());
@@ -135,7 +136,7 @@ impl Pending {
                 break;
             };
             values += usize::from(version.value.is_some());
-            out.push((key.clone(), version.value.clone()));
+            out.push((key.clone(), version.value.as_ref().map(&wanted)));
         }
         out
     }
@@ -170,15 +171,15 @@ pub(crate) fn is_empty(range: Range<'_>) -> bool {
 }
 
 /// What lies above, over what lies below: the entries of both in order, where a key that is above hides
-/// the one below.
-pub(crate) struct Overlay {
-    above: std::iter::Peekable<std::vec::IntoIter<(Bytes, Option<Bytes>)>>,
+/// the one below. `V` is what is wanted of a value.
+pub(crate) struct Overlay<V> {
+    above: std::iter::Peekable<std::vec::IntoIter<(Bytes, Option<V>)>>,
     limit: usize,
-    out: Vec<(Bytes, Bytes)>,
+    out: Vec<(Bytes, V)>,
 }
 
-impl Overlay {
-    pub(crate) fn new(above: Vec<(Bytes, Option<Bytes>)>, limit: usize) -> Self {
+impl<V> Overlay<V> {
+    pub(crate) fn new(above: Vec<(Bytes, Option<V>)>, limit: usize) -> Self {
         Self {
             above: above.into_iter().peekable(),
             limit,
@@ -190,7 +191,7 @@ impl Overlay {
     pub(crate) fn below<E>(
         &mut self,
         key: &[u8],
-        entry: impl FnOnce() -> Result<(Bytes, Bytes), E>,
+        entry: impl FnOnce() -> Result<(Bytes, V), E>,
     ) -> Result<bool, E> {
         while let Some((above, value)) = self.above.next_if(|(above, _)| **above < *key) {
             self.push(above, value);
@@ -205,14 +206,14 @@ impl Overlay {
         Ok(self.out.len() < self.limit)
     }
 
-    fn push(&mut self, key: Bytes, value: Option<Bytes>) {
+    fn push(&mut self, key: Bytes, value: Option<V>) {
         if let Some(value) = value.filter(|_| self.out.len() < self.limit) {
             self.out.push((key, value));
         }
     }
 
     /// There are no more below.
-    pub(crate) fn finish(mut self) -> Vec<(Bytes, Bytes)> {
+    pub(crate) fn finish(mut self) -> Vec<(Bytes, V)> {
         while let Some((key, value)) = self.above.next() {
             self.push(key, value);
         }

@@ -41,3 +41,9 @@ pub(crate) fn unsealed(space: Space, key: &[u8], mut read: Bytes) -> Result<Byte
         Err(damaged)
     }
 }
+
+/// How long the value of what was read is.
+pub(crate) fn unsealed_length(space: Space, read: &[u8]) -> Result<usize, ReadError> {
+    let length = read.len().checked_sub(SEAL);
+    length.ok_or(ReadError::Damaged { space })
+}

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::changes::Changes;
 use crate::pending::{Overlay, Pending, is_empty};
-use crate::sealed::unsealed;
+use crate::sealed::{unsealed, unsealed_length};
 use crate::tree::{Range, View};
 use crate::writer::{Queued, Threads};
 use crate::{Batch, Commit, CommitError, ReadError, Space};
@@ -266,10 +266,9 @@ impl Store {
         range: Range<'_>,
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, ReadError> {
-        self.overlaid(space, range, limit, |key, value| {
-            let value = unsealed(space, key, Bytes::copy_from_slice(value))?;
-            Ok((Bytes::copy_from_slice(key), value))
-        })
+        let of_tree =
+            |key: &[u8], value: &[u8]| unsealed(space, key, Bytes::copy_from_slice(value));
+        self.overlaid(space, range, limit, Bytes::clone, of_tree)
     }
 
     /// The first `limit` keys of a range, as [`Store::scan`] has them, without a look at their values.
@@ -282,30 +281,47 @@ impl Store {
         range: Range<'_>,
         limit: usize,
     ) -> Result<Vec<Bytes>, ReadError> {
-        let entries = self.overlaid(space, range, limit, |key, _| {
-            Ok((Bytes::copy_from_slice(key), Bytes::new()))
-        })?;
-        Ok(entries.into_iter().map(|(key, _)| key).collect())
+        let entries = self.overlaid(space, range, limit, |_| (), |_, _| Ok(()))?;
+        Ok(entries.into_iter().map(|(key, ())| key).collect())
     }
 
-    fn overlaid(
+    /// The first `limit` keys of a range, as [`Store::scan`] has them, and of each value how many bytes it has. Values are neither
+    /// copied nor checked: one that is damaged is found when it is read.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn scan_lengths(
         &self,
         space: Space,
         range: Range<'_>,
         limit: usize,
-        entry: impl Fn(&[u8], &[u8]) -> Result<(Bytes, Bytes), ReadError>,
-    ) -> Result<Vec<(Bytes, Bytes)>, ReadError> {
+    ) -> Result<Vec<(Bytes, usize)>, ReadError> {
+        let of_tree = |_: &[u8], value: &[u8]| unsealed_length(space, value);
+        self.overlaid(space, range, limit, Bytes::len, of_tree)
+    }
+
+    /// The first entries of a range, with what is wanted of each value that is pending, or in the tree with its seal.
+    fn overlaid<V>(
+        &self,
+        space: Space,
+        range: Range<'_>,
+        limit: usize,
+        of_pending: impl Fn(&Bytes) -> V,
+        of_tree: impl Fn(&[u8], &[u8]) -> Result<V, ReadError>,
+    ) -> Result<Vec<(Bytes, V)>, ReadError> {
         let state = self.lock();
         state.readable()?;
         if limit == 0 || is_empty(range) {
             return Ok(Vec::new());
         }
-        let pending = state.pending.scan(space, range, limit);
+        let pending = state.pending.scan(space, range, limit, of_pending);
         let view = state.view.clone();
         drop(state);
         let mut overlay = Overlay::new(pending, limit);
         view.scan(space, range, |key, value| {
-            overlay.below(key, || entry(key, value))
+            overlay.below(key, || {
+                Ok((Bytes::copy_from_slice(key), of_tree(key, value)?))
+            })
         })?;
         Ok(overlay.finish())
     }

@@ -1,6 +1,6 @@
 //! Random turns, conflicts, failed syncs and openings, compared with a map.
 
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::fake::Fake;
 use super::workload::{Contents, contents};
-use crate::{Batch, CommitError, Space, Store};
+use crate::{Batch, CommitError, Range, Space, Store};
 
 /// Turns that are under way at the same time.
 const TURNS: usize = 3;
@@ -116,6 +116,7 @@ impl Run {
                     .filter(|((of, key), _)| *of == space && *key >= from)
                     .map(|((_, key), value)| (key, value));
                 assert!(entries.into_iter().eq(expected.take(limit)));
+                self.scans(space, range, limit);
             }
             Step::Commit(turn) => {
                 let (batch, reads, writes) = std::mem::take(&mut self.turns[turn]);
@@ -146,6 +147,21 @@ impl Run {
                 assert_eq!(contents(&self.store), self.seen);
             }
         }
+    }
+
+    /// What the store itself answers, without the writes of a turn.
+    fn scans(&self, space: Space, range: Range<'_>, limit: usize) {
+        let held = self.seen.iter().filter(|((of, _), _)| *of == space);
+        let held = held
+            .filter(|((_, key), _)| RangeBounds::<[u8]>::contains(&range, &**key))
+            .take(limit);
+        let expected: Vec<_> = held
+            .map(|((_, key), value)| (key.clone(), value.len()))
+            .collect();
+        let lengths = self.store.scan_lengths(space, range, limit).unwrap();
+        assert_eq!(lengths, expected);
+        let keys = self.store.scan_keys(space, range, limit).unwrap();
+        assert!(keys.iter().eq(expected.iter().map(|(key, _)| key)));
     }
 
     fn sync(&mut self, works: bool) {
