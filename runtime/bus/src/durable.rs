@@ -212,12 +212,9 @@ fn waiting(store: &Store, id: u32) -> Result<Waiting, ReadError> {
     let (mut from, to) = (Bound::Included(key::event(id, 0)), key::event(id, u64::MAX));
     loop {
         let range = (from.as_ref().map(|key| &**key), Bound::Included(&*to));
-        let page = store.scan(Space::Events, range, PAGE)?;
+        let page = store.scan_lengths(Space::Events, range, PAGE)?;
         waiting.events += page.len();
-        waiting.bytes += page
-            .iter()
-            .map(|(_, value)| value.len() as u64)
-            .sum::<u64>();
+        waiting.bytes += page.iter().map(|(_, bytes)| *bytes as u64).sum::<u64>();
         let Some((key, _)) = page.last() else {
             return Ok(waiting);
         };

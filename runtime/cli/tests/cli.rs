@@ -27,6 +27,8 @@ mod ends;
 mod fake_node;
 #[path = "cli/finding.rs"]
 mod finding;
+#[path = "cli/full_disk.rs"]
+mod full_disk;
 #[path = "cli/help.rs"]
 mod help;
 #[path = "cli/hostile.rs"]
@@ -35,5 +37,7 @@ mod hostile;
 mod live;
 #[path = "cli/secrets.rs"]
 mod secrets;
+#[path = "cli/store.rs"]
+mod store;
 #[path = "cli/story.rs"]
 mod story;

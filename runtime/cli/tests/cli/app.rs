@@ -28,6 +28,16 @@ impl App {
         Some(Self(folder))
     }
 
+    /// The same with durable topics, and its counter in the node's store.
+    pub fn durable() -> Option<Self> {
+        let app = Self::pingpong()?;
+        let file = app.path().join("whirlwind.toml");
+        let manifest = fs::read_to_string(&file).unwrap().replace("sled", "store");
+        let topics = "[topic.ping]\ndurable = true\n[topic.pong]\ndurable = true\n";
+        fs::write(file, manifest + topics).unwrap();
+        Some(app)
+    }
+
     pub fn path(&self) -> &Path {
         self.0.path()
     }
