@@ -361,14 +361,20 @@ mod tests {
             found(&disk(Names::Promised, &synced)),
             [[None, None], whole.clone()]
         );
-        assert_eq!(found(&disk(Names::Journalled, &synced)), [whole.clone()]);
+        assert_eq!(
+            found(&disk(Names::Journalled, &synced)),
+            std::slice::from_ref(&whole)
+        );
         let both = [
             create.clone(),
             write.clone(),
             sync.clone(),
             directory.clone(),
         ];
-        assert_eq!(found(&disk(Names::Promised, &both)), [whole.clone()]);
+        assert_eq!(
+            found(&disk(Names::Promised, &both)),
+            std::slice::from_ref(&whole)
+        );
         let rename = Call::Rename("new".to_owned(), "old".to_owned());
         let [new, old] = whole;
         let renamed = [create, write, sync, directory.clone(), rename.clone()];

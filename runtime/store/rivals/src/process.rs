@@ -129,7 +129,7 @@ pub fn look(
         .spawn()
         .unwrap();
     let (mut out, mut error) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-    let (done, ended) = mpsc::channel();
+    let (done, ended) = mpsc::sync_channel(1);
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         error.read_to_end(&mut bytes).unwrap();

@@ -1,5 +1,10 @@
 //! What a killed process keeps: everything it acknowledged, and no part of a batch. With `WHIRLWIND_FULL` 200 kills of each, else 4.
-#![allow(missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 use whirlwind_rivals::process::{killed, look};
 use whirlwind_rivals::random::Random;

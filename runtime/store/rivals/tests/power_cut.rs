@@ -1,6 +1,11 @@
 //! What is there after a power cut: what was synced, and of what was not any part. With `WHIRLWIND_FULL` 2,000 images of each store,
 //! else 50.
-#![allow(missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 use std::path::Path;
 
