@@ -158,21 +158,27 @@ impl Committer {
     /// Returns when all that was committed before has been finished.
     pub(crate) async fn finished(self: &Arc<Self>) {
         let (done, finished) = oneshot::channel();
+        let then = Box::new(move |_| {
+            // Whoever asked may have gone.
+            let _ = done.send(());
+        });
+        self.after_all(then);
+        // Lost it is with the runtime.
+        let _ = finished.await;
+    }
+
+    /// Calls `then` when all that was committed before has been finished.
+    fn after_all(&self, then: Then) {
         let order = self.order();
         let end = End {
             // A store that is down takes none, and those before it have ends all the same.
             commit: self.store.commit(Batch::new()).ok(),
             put: SmallVec::new(),
-            then: Box::new(move |_| {
-                // Whoever asked may have gone.
-                let _ = done.send(());
-            }),
+            then,
         };
         let lost = order.ends.send(end);
         drop(order);
         drop(lost);
-        // Lost it is with the runtime.
-        let _ = finished.await;
     }
 
     fn order(&self) -> MutexGuard<'_, Order> {

@@ -84,7 +84,7 @@ impl<'a> Node<'a> {
     fn counts_to(&self, wanted: u64) {
         let begun = Instant::now();
         loop {
-            let said = self.run(&["kv", "get", "counters", "pings"]);
+            let said = self.run(&["kv", "get", "counters", "counter"]);
             let counted: u64 = said.out.trim().parse().unwrap_or_default();
             if counted == wanted {
                 return;

@@ -111,7 +111,8 @@ impl TurnOutbox {
 
     /// Puts what goes to durable topics into the transaction, and what may go no further. The rest is for [`send`](Self::send).
     pub(super) fn put_into(&mut self, transaction: &mut Transaction) {
-        for published in &mut self.published {
+        let mut published = std::mem::take(&mut self.published);
+        for published in &mut published {
             match published {
                 Published::Placed(reservation) => transaction.publish(reservation),
                 Published::TooFar(topic, event) => {
@@ -122,6 +123,7 @@ impl TurnOutbox {
                 }
             }
         }
+        self.published = published;
     }
 
     /// Lets go what was published. It cannot fail: room was taken with each publish.
