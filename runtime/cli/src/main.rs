@@ -45,12 +45,23 @@ use crate::progress::Progress;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    say_panics();
     let args = args::Args::parse();
     let exit = run(args).unwrap_or_else(|failure| {
         print::say(&failure);
         failure.exit()
     });
     exit.into()
+}
+
+/// A panic that is caught where it is, and told as damage of the store, is not told a second time.
+fn say_panics() {
+    let say = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !whirlwind::stored::is_caught() {
+            say(panic);
+        }
+    }));
 }
 
 fn run(args: args::Args) -> Ended {

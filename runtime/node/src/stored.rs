@@ -17,7 +17,9 @@ use crate::dead::DeadLetter;
 
 /// The folder of the store, in the data directory.
 pub const FOLDER: &str = crate::app::STORE;
-pub use whirlwind_store::{CompactError, Compacted, Damage, Health, OpenError, check, compact};
+pub use whirlwind_store::{
+    CompactError, Compacted, Damage, Health, OpenError, check, compact, is_caught,
+};
 
 /// An entry of a store, as a line of JSON.
 #[derive(Debug, Serialize)]

@@ -102,4 +102,4 @@ pub use health::{Contents, Damage, Health, JournalFile, check};
 pub use open::{OpenError, Opened, Saved, SetAside};
 pub use space::Space;
 pub use store::{Counts, Store, UNTREED_BYTES, WAITING_BYTES};
-pub use tree::Range;
+pub use tree::{Range, is_caught};

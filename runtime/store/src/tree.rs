@@ -1,5 +1,6 @@
 //! The tree: where entries lie that are older than the journal. redb, a copy-on-write B-tree in one file.
 
+use std::cell::Cell;
 use std::fmt::Display;
 use std::io;
 use std::ops::Bound;
@@ -89,10 +90,24 @@ impl<E: Into<redb::Error>> From<E> for TreeError {
     }
 }
 
+thread_local! {
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is where a panic is caught, and told as damage: on some damage redb panics. The panic hook of a program may
+/// keep still about it.
+#[must_use]
+pub fn is_caught() -> bool {
+    CAUGHT.get()
+}
+
 /// redb panics on some damage.
 fn caught<T>(work: impl FnOnce() -> Result<T, TreeError>) -> Result<T, TreeError> {
+    let outer = CAUGHT.replace(true);
     // Unwind safe: after a panic the database is dropped and opened again, or the store is set aside.
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    CAUGHT.set(outer);
+    done.unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<String>()
             .cloned()

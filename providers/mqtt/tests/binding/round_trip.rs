@@ -29,6 +29,19 @@ fn as_binary(event: &Event) -> EventBuilder {
     builder
 }
 
+/// Of an event in a document, what can come back: JSON data without the space around it.
+fn as_document(event: &Event) -> EventBuilder {
+    let builder = event.to_builder();
+    let (ty, data) = (event.datacontenttype(), event.data().unwrap_or_default());
+    let essence = ty.unwrap_or_default().split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_lowercase();
+    let is_json = essence.ends_with("/json") || essence.ends_with("+json");
+    match is_json && serde_json::from_slice::<serde_json::Value>(data).is_ok() {
+        true => builder.data(data.trim_ascii().to_vec()),
+        false => builder,
+    }
+}
+
 /// What the receiver adds.
 fn arrived(builder: EventBuilder) -> Event {
     builder.extension("mqtttopic", "out/a/b").build().unwrap()
@@ -84,7 +97,7 @@ proptest! {
             if is_nested(&event) {
                 // Data that is itself CloudEvents goes within a document.
                 prop_assert!(is_document(&went) && went.properties.user.is_empty());
-                prop_assert_eq!(back, arrived(event.to_builder()));
+                prop_assert_eq!(back, arrived(as_document(&event)));
             } else {
                 prop_assert_eq!(&went.payload[..], event.data().unwrap_or_default());
                 prop_assert_eq!(went.properties.content_type.as_deref(), event.datacontenttype());
@@ -98,7 +111,7 @@ proptest! {
             let expected = (*version == Version::V5).then_some("application/cloudevents+json");
             prop_assert_eq!(content_type, expected);
             let back = receive(structured, went).unwrap();
-            prop_assert_eq!(back, arrived(event.to_builder()));
+            prop_assert_eq!(back, arrived(as_document(&event)));
         }
     }
 
