@@ -76,6 +76,9 @@ impl Wake for Bell {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -123,7 +126,8 @@ mod tests {
             let (tell, told) = tokio::sync::oneshot::channel();
             let waits = tokio::spawn(absorb(told));
             tokio::spawn(async move { tell.send(()).unwrap() });
-            waits.await.unwrap().unwrap();
+            let heard = timeout(Duration::from_secs(60), waits).await;
+            heard.expect("it is woken").unwrap().unwrap();
         }
     }
 }

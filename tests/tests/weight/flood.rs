@@ -175,7 +175,10 @@ fn row_11_a_loop_without_limit_keeps_the_memory_flat_and_leaves_others_their_tur
             samples.len(),
             slope(samples)
         );
-        let noise = (most.0 as f64 * 0.02).max(4.0 * 1048576.0) / 1048576.0;
+        // The allocator takes memory and gives it back in steps of some MiB, of which a run of seconds sees one or none: it finds
+        // what grows by 130 bytes a hop and more.
+        let steps = full(8.0, 0.0);
+        let noise = (most.0 as f64 * 0.02).max(4.0 * 1048576.0) / 1048576.0 + steps;
         assert!(slope(samples) < noise, "{samples:?}");
     });
 }
