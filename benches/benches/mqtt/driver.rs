@@ -1,5 +1,6 @@
 //! Clients beside the node: the one that sends and waits, and the loop that is the floor.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::QoS;
@@ -24,7 +25,7 @@ pub struct Driver {
 impl Driver {
     /// Connected and subscribed.
     pub async fn connect(broker: &Mosquitto, input: &'static str, output: &'static str) -> Self {
-        let (client, mut events) = client(broker, input);
+        let (client, mut events) = AsyncClient::new(options(broker, input), 1024);
         client.subscribe(output, QoS::AtLeastOnce).await.unwrap();
         subscribed(&mut events).await;
         let (came, output) = mpsc::channel(1024);
@@ -94,22 +95,50 @@ impl Drop for Echo {
     }
 }
 
+/// When an echo acknowledges what came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledges {
+    /// As it comes, which is what the library does by itself: what it makes of it may still be lost.
+    AtOnce,
+    /// When what it makes of it is acknowledged, as a node does.
+    Afterwards,
+}
+
 /// Answers once it is subscribed.
-pub async fn echo(broker: &Mosquitto, input: &'static str, output: &'static str) -> Echo {
-    let (client, mut events) = client(broker, output);
+pub async fn echo(
+    broker: &Mosquitto,
+    [input, output]: [&'static str; 2],
+    acknowledges: Acknowledges,
+) -> Echo {
+    let mut options = options(broker, output);
+    options.set_manual_acks(acknowledges == Acknowledges::Afterwards);
+    let (client, mut events) = AsyncClient::new(options, 1024);
     client.subscribe(input, QoS::AtLeastOnce).await.unwrap();
     subscribed(&mut events).await;
     Echo(tokio::spawn(async move {
+        let mut owed = VecDeque::new();
         loop {
-            if let Event::Incoming(Packet::Publish(publish)) = events.poll().await.unwrap() {
-                let sent = client.try_publish(output, QoS::AtLeastOnce, false, publish.payload);
-                sent.expect("room in its channel");
+            match events.poll().await.unwrap() {
+                Event::Incoming(Packet::Publish(publish)) => {
+                    let data = publish.payload.clone();
+                    let sent = client.try_publish(output, QoS::AtLeastOnce, false, data);
+                    sent.expect("room in its channel");
+                    owed.push_back(publish);
+                }
+                // They come in order.
+                Event::Incoming(Packet::PubAck(_)) => {
+                    let publish = owed.pop_front().unwrap();
+                    if acknowledges == Acknowledges::Afterwards {
+                        client.try_ack(&publish).expect("room in its channel");
+                    }
+                }
+                _ => {}
             }
         }
     }))
 }
 
-fn client(broker: &Mosquitto, id: &str) -> (AsyncClient, EventLoop) {
+fn options(broker: &Mosquitto, id: &str) -> MqttOptions {
     let mut options = MqttOptions::new(format!("bench-{id}"), "127.0.0.1", broker.port());
     options.set_keep_alive(Duration::from_secs(60));
     options.set_receive_maximum(Some(1000));
@@ -117,7 +146,7 @@ fn client(broker: &Mosquitto, id: &str) -> (AsyncClient, EventLoop) {
     let mut network = options.network_options();
     network.set_tcp_nodelay(true);
     options.set_network_options(network);
-    AsyncClient::new(options, 1024)
+    options
 }
 
 async fn subscribed(events: &mut EventLoop) {

@@ -13,7 +13,7 @@ use whirlwind::{App, Node, PartState, Variables};
 use whirlwind_benches::{Report, Run, Unit};
 use whirlwind_tests::{Mosquitto, guest};
 
-use crate::driver::{Driver, echo};
+use crate::driver::{Acknowledges, Driver, echo};
 
 /// The binary's allocator.
 #[global_allocator]
@@ -38,27 +38,41 @@ fn main() -> ExitCode {
 
 async fn round_trips(run: &Run, report: &mut Report, relay: &Path, broker: &Mosquitto) {
     const RAW_ONE: &str = "raw loop, one in flight";
+    const LATE_ONE: &str = "raw loop that acknowledges afterwards, one in flight";
     const NODE_ONE: &str = "node, one in flight";
     const RAW_MANY: &str = "raw loop, 64 in flight";
+    const LATE_MANY: &str = "raw loop that acknowledges afterwards, 64 in flight";
     const NODE_MANY: &str = "node, 64 in flight";
     let mut group = run
         .group("MQTT in, component, MQTT out")
         .row(RAW_ONE, Unit::Time, &[])
-        .row(NODE_ONE, Unit::Time, &[RAW_ONE])
+        .row(LATE_ONE, Unit::Time, &[RAW_ONE])
+        .row(NODE_ONE, Unit::Time, &[RAW_ONE, LATE_ONE])
         .row(RAW_MANY, Unit::Rate, &[])
-        .row(NODE_MANY, Unit::Rate, &[RAW_MANY]);
+        .row(LATE_MANY, Unit::Rate, &[RAW_MANY])
+        .row(NODE_MANY, Unit::Rate, &[RAW_MANY, LATE_MANY]);
     let (_folder, node) = start(relay, broker).await;
-    let _echo = echo(broker, "raw/in", "raw/out").await;
+    let _raw = echo(broker, ["raw/in", "raw/out"], Acknowledges::AtOnce).await;
+    let _late = echo(broker, ["late/in", "late/out"], Acknowledges::Afterwards).await;
     let mut raw = Driver::connect(broker, "raw/in", "raw/out").await;
+    let mut late = Driver::connect(broker, "late/in", "late/out").await;
     let mut through = Driver::connect(broker, "node/in", "node/out").await;
     let (few, many) = (group.events(1_000), group.events(10_000));
     for _ in 0..run.rounds() {
-        for (name, driver) in [(RAW_ONE, &mut raw), (NODE_ONE, &mut through)] {
+        for (name, driver) in [
+            (RAW_ONE, &mut raw),
+            (LATE_ONE, &mut late),
+            (NODE_ONE, &mut through),
+        ] {
             if group.wants(name) {
                 group.add_median(name, driver.one_in_flight(few).await);
             }
         }
-        for (name, driver) in [(RAW_MANY, &mut raw), (NODE_MANY, &mut through)] {
+        for (name, driver) in [
+            (RAW_MANY, &mut raw),
+            (LATE_MANY, &mut late),
+            (NODE_MANY, &mut through),
+        ] {
             if group.wants(name) {
                 group.add_total(name, many, driver.saturated(WINDOW, many).await);
             }
