@@ -87,7 +87,8 @@ fn pingpong_is_measured_to_its_answers_which_are_matched_by_order() {
         said.out
     );
     assert!(
-        said.err.contains("note: answers were matched by order"),
+        said.err
+            .contains("note: answers carry no number and were matched by order"),
         "{}",
         said.err
     );

@@ -3,11 +3,11 @@
 //! | how | when | which |
 //! |---|---|---|
 //! | by number | the first answer begins with a number of this run | the event with that number |
-//! | by order | it does not, or all events have the same data | the n-th answer belongs to the n-th event that was accepted: right where one instance answers each event once |
+//! | by order | it does not, or all events have the same data | of the accepted events that wait and were sent before it came, the one sent first: right where one instance answers each event once |
 //!
 //! An answer may be here before the acknowledgement of its event. It counts once the event is accepted.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -56,8 +56,8 @@ pub(super) struct Answers {
     /// Known from the first answer on.
     by: Option<By>,
     pending: BTreeMap<u64, Pending>,
-    /// Accepted and waiting, in the order of acceptance. Empty when answers are found by number.
-    accepted: VecDeque<u64>,
+    /// Accepted and waiting, in the order in which they were sent. Empty when answers are found by number.
+    accepted: BTreeSet<(Instant, u64)>,
     /// Answers by order for which there is no accepted event yet.
     early: VecDeque<Instant>,
     /// Sent, and neither accepted nor refused yet.
@@ -83,7 +83,7 @@ impl Answers {
             run,
             by,
             pending: BTreeMap::new(),
-            accepted: VecDeque::new(),
+            accepted: BTreeSet::new(),
             early: VecDeque::new(),
             in_flight: 0,
             waiting: 0,
@@ -156,8 +156,9 @@ impl Answers {
         if let Some(at) = pending.answered {
             self.complete(number, at);
         } else if self.by != Some(By::Number) {
-            self.accepted.push_back(number);
+            self.accepted.insert((pending.sent, number));
             self.pair();
+            self.trim();
         }
     }
 
@@ -184,7 +185,7 @@ impl Answers {
             (_, Stamp::Foreign) => self.unexpected += 1,
             (_, Stamp::Ours(number)) => {
                 self.by = Some(By::Number);
-                self.accepted = VecDeque::new();
+                self.accepted.clear();
                 self.answer_of(number, at);
             }
             (Some(By::Number), Stamp::None) => self.unexpected += 1,
@@ -204,11 +205,11 @@ impl Answers {
             return;
         }
         for _ in 0..count {
-            let Some(number) = self.accepted.pop_front() else {
+            let Some((_, number)) = self.accepted.pop_first() else {
                 return;
             };
             self.pending.remove(&number);
-            self.waiting -= 1;
+            self.waiting = self.waiting.saturating_sub(1);
             self.unseen += 1;
         }
     }
@@ -222,25 +223,21 @@ impl Answers {
         }
     }
 
-    /// Brings answers and accepted events together, the first with the first.
+    /// Brings answers and accepted events together, the first with the first. An answer that came before any of them was sent
+    /// belongs to one that is still in flight.
     fn pair(&mut self) {
-        while let (Some(at), Some(number)) = (self.early.front(), self.accepted.front()) {
-            let (at, number) = (*at, *number);
-            self.early.pop_front();
-            if self
-                .pending
-                .get(&number)
-                .is_some_and(|event| at < event.sent)
-            {
-                self.unexpected += 1;
-            } else {
-                self.accepted.pop_front();
-                self.complete(number, at);
+        while let (Some(at), Some((sent, number))) = (self.early.front(), self.accepted.first()) {
+            let (at, sent, number) = (*at, *sent, *number);
+            if at < sent {
+                return;
             }
+            self.early.pop_front();
+            self.accepted.pop_first();
+            self.complete(number, at);
         }
     }
 
-    /// An answer that came before its acknowledgement belongs to an event in flight: what is more belongs to none.
+    /// An answer that waits belongs to an event in flight: what is more belongs to none.
     fn trim(&mut self) {
         while self.early.len() > self.in_flight {
             self.early.pop_back();
@@ -266,7 +263,7 @@ impl Answers {
                     .find(|(_, event)| event.accepted)
                     .map(|(number, _)| *number)
             }
-            _ => self.accepted.pop_front(),
+            _ => self.accepted.pop_first().map(|(_, number)| number),
         };
         if let Some(number) = oldest {
             self.pending.remove(&number);

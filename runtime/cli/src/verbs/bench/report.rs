@@ -154,7 +154,7 @@ impl Report {
         };
         if replies.matched_by == Some("order") {
             remarks.push(
-                "answers were matched by order, the n-th with the n-th accepted event: right where one instance answers each event once"
+                "answers carry no number and were matched by order: right where one instance answers each event once"
                     .to_owned(),
             );
         }
@@ -329,7 +329,7 @@ sent late by                       7.0 µs    70 µs    700 µs    7.00 ms   700
         for words in [
             "10 events were due and not sent",
             "the generator was late: half of the events by 200 µs or more, one in a hundred by 3.00 ms or more",
-            "matched by order",
+            "were matched by order",
             "3 answers missed",
         ] {
             assert!(said.contains(words), "{said}");

@@ -75,7 +75,7 @@ fn an_answer_before_its_acknowledgement_counts_with_it() {
 }
 
 #[test]
-fn by_order_the_first_answer_belongs_to_the_event_accepted_first() {
+fn by_order_the_first_answer_belongs_to_the_first_of_the_accepted_events() {
     let (start, mut answers) = (Instant::now(), answers(None));
     for number in 0..3 {
         let at = start + ms(number);
@@ -108,15 +108,24 @@ fn the_same_data_is_never_taken_for_a_number() {
 
 #[test]
 fn by_order_no_answer_belongs_to_an_event_that_was_sent_after_it() {
-    let (start, mut answers) = (Instant::now(), answers(Some(By::Order)));
-    answers.sent(0, start, start, false);
-    answers.came(None, start + ms(1));
-    answers.sent(1, start + ms(2), start + ms(2), false);
-    answers.accepted(1);
-    assert_eq!(sums(&answers), (0, 1, 1, 1));
-    answers.refused(0);
-    answers.came(None, start + ms(3));
-    assert_eq!(sums(&answers), (1, 0, 0, 1));
+    for accepted in [true, false] {
+        let (start, mut answers) = (Instant::now(), answers(Some(By::Order)));
+        answers.sent(0, start, start, false);
+        answers.came(None, start + ms(1));
+        answers.sent(1, start + ms(2), start + ms(2), false);
+        answers.accepted(1);
+        assert_eq!(sums(&answers), (0, 1, 1, 0), "it is that of 0");
+        if accepted {
+            answers.accepted(0);
+            assert_eq!(answers.latencies.between(ms(1), ms(1)), 1);
+            assert_eq!(sums(&answers), (1, 1, 1, 0));
+        } else {
+            answers.refused(0);
+            assert_eq!(sums(&answers), (0, 1, 1, 1));
+        }
+        answers.came(None, start + ms(5));
+        assert_eq!(answers.latencies.between(ms(3), ms(3)), 1);
+    }
 }
 
 #[test]
