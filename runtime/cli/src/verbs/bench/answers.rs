@@ -60,8 +60,8 @@ pub(super) struct Answers {
     accepted: BTreeSet<(Instant, u64)>,
     /// Answers by order for which there is no accepted event yet.
     early: VecDeque<Instant>,
-    /// Sent, and neither accepted nor refused yet.
-    in_flight: usize,
+    /// Sent, and neither accepted nor refused yet: at most a window of them.
+    in_flight: BTreeSet<(Instant, u64)>,
     /// Accepted and waiting.
     waiting: u64,
     given_up: u64,
@@ -85,7 +85,7 @@ impl Answers {
             pending: BTreeMap::new(),
             accepted: BTreeSet::new(),
             early: VecDeque::new(),
-            in_flight: 0,
+            in_flight: BTreeSet::new(),
             waiting: 0,
             given_up: 0,
             missed: 0,
@@ -131,7 +131,7 @@ impl Answers {
             }
             false => (None, None),
         };
-        self.in_flight += 1;
+        self.in_flight.insert((at, number));
         let pending = Pending {
             from,
             sent: at,
@@ -147,10 +147,10 @@ impl Answers {
     }
 
     pub(super) fn accepted(&mut self, number: u64) {
-        self.in_flight = self.in_flight.saturating_sub(1);
         let Some(pending) = self.pending.get_mut(&number) else {
             return;
         };
+        self.in_flight.remove(&(pending.sent, number));
         pending.accepted = true;
         self.waiting += 1;
         if let Some(at) = pending.answered {
@@ -158,20 +158,16 @@ impl Answers {
         } else if self.by != Some(By::Number) {
             self.accepted.insert((pending.sent, number));
             self.pair();
-            self.trim();
         }
     }
 
     pub(super) fn refused(&mut self, number: u64) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        if self
-            .pending
-            .remove(&number)
-            .is_some_and(|event| event.answered.is_some())
-        {
-            self.unexpected += 1;
-        }
-        self.trim();
+        let Some(event) = self.pending.remove(&number) else {
+            return;
+        };
+        self.in_flight.remove(&(event.sent, number));
+        self.unexpected += u64::from(event.answered.is_some());
+        self.pair();
     }
 
     /// An answer came.
@@ -193,7 +189,6 @@ impl Answers {
                 self.by = Some(By::Order);
                 self.early.push_back(at);
                 self.pair();
-                self.trim();
             }
         }
     }
@@ -224,25 +219,27 @@ impl Answers {
     }
 
     /// Brings answers and accepted events together, the first with the first. An answer that came before any of them was sent
-    /// belongs to one that is still in flight.
+    /// belongs to one that is still in flight, and waits for it; where there is none, or not enough of them, to no event at all.
     fn pair(&mut self) {
-        while let (Some(at), Some((sent, number))) = (self.early.front(), self.accepted.first()) {
-            let (at, sent, number) = (*at, *sent, *number);
-            if at < sent {
-                return;
+        let mut early = VecDeque::new();
+        while let Some(at) = self.early.pop_front() {
+            match self.accepted.first().copied() {
+                Some((sent, number)) if sent <= at => {
+                    self.accepted.pop_first();
+                    self.complete(number, at);
+                }
+                _ => early.push_back(at),
             }
-            self.early.pop_front();
-            self.accepted.pop_first();
-            self.complete(number, at);
         }
-    }
-
-    /// An answer that waits belongs to an event in flight: what is more belongs to none.
-    fn trim(&mut self) {
-        while self.early.len() > self.in_flight {
-            self.early.pop_back();
+        let oldest = self.in_flight.first().map(|(sent, _)| *sent);
+        while let Some(at) = early.front() {
+            if early.len() <= self.in_flight.len() && oldest.is_some_and(|sent| sent <= *at) {
+                break;
+            }
+            early.pop_front();
             self.unexpected += 1;
         }
+        self.early = early;
     }
 
     fn complete(&mut self, number: u64, at: Instant) {

@@ -128,6 +128,36 @@ fn by_order_no_answer_belongs_to_an_event_that_was_sent_after_it() {
     }
 }
 
+/// Two in flight, and the one sent second is acknowledged first: neither answer is lost, and none is moved to another event.
+#[test]
+fn by_order_an_answer_that_waits_for_its_acknowledgement_holds_up_no_other() {
+    let (start, mut answers) = (Instant::now(), answers(Some(By::Order)));
+    answers.sent(0, start, start, false);
+    answers.came(None, start + ms(1));
+    answers.sent(1, start + ms(2), start + ms(2), false);
+    answers.accepted(1);
+    answers.came(None, start + ms(6));
+    assert_eq!(answers.latencies.between(ms(4), ms(4)), 1, "6 - 2");
+    answers.accepted(0);
+    assert_eq!(answers.latencies.between(ms(1), ms(1)), 1, "1 - 0");
+    assert_eq!(sums(&answers), (2, 0, 0, 0));
+}
+
+/// While there is always something in flight.
+#[test]
+fn by_order_an_answer_of_no_event_takes_no_other_ones_place() {
+    let (start, mut answers) = (Instant::now(), answers(Some(By::Order)));
+    answers.sent(0, start, start, false);
+    answers.came(None, start + ms(1));
+    answers.sent(1, start + ms(2), start + ms(2), false);
+    answers.refused(0);
+    assert_eq!(answers.unexpected, 1);
+    answers.came(None, start + ms(3));
+    answers.accepted(1);
+    assert_eq!(sums(&answers), (1, 0, 0, 1));
+    assert_eq!(answers.latencies.between(ms(1), ms(1)), 1);
+}
+
 #[test]
 fn by_order_an_early_answer_goes_with_the_event_that_was_refused() {
     let (start, mut answers) = (Instant::now(), answers(Some(By::Order)));
