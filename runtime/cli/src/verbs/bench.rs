@@ -305,11 +305,12 @@ impl<'b> Load<'b> {
                 .and_then(|json| print::json_line(&json))?,
             false => print::out(&report.table())?,
         };
-        if report.unrouted > 0 && self.failure.is_none() {
-            if let Ok(mut client) = Client::connect(global).await {
-                let near = nearest(&mut client, &self.bench.topic).await;
-                nobody(&self.bench.topic, near.as_ref());
-            }
+        if report.unrouted > 0
+            && self.failure.is_none()
+            && let Ok(mut client) = Client::connect(global).await
+        {
+            let near = nearest(&mut client, &self.bench.topic).await;
+            nobody(&self.bench.topic, near.as_ref());
         }
         for remark in report.remarks(lateness) {
             print::note(remark);
