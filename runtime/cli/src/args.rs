@@ -5,10 +5,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueHint};
-use whirlwind::manifest::TimeSpan;
+use whirlwind::manifest::{ByteSize, TimeSpan};
 use whirlwind_event::{Topic, TopicFilter};
 
 use crate::exit::Failure;
+
+/// The least data of an event of `bench`: its number takes so much.
+const SMALLEST: usize = crate::verbs::STAMP;
+
+/// The most: a window of 512 of them is 1 GiB on its way.
+const LARGEST: usize = 1024 * 1024;
 
 const AFTER: &str = "\
 Exit status:
@@ -18,6 +24,7 @@ Exit status:
   3    the manifest is wrong or missing
   4    a component is missing or does not fit
   5    the root supervisor gave up
+  6    an expectation failed
   7    no node is running where it was looked for
   124  the time was over
   130  forced to end by a second signal";
@@ -63,6 +70,8 @@ pub(crate) enum Verb {
     Pub(Publish),
     /// Prints the events of matching topics
     Sub(Subscribe),
+    /// Measures how a running node takes events, and answers them
+    Bench(Bench),
     /// Lists the actors, providers and doors
     Ps,
     /// Draws the supervision tree
@@ -221,6 +230,40 @@ pub(crate) struct Subscribe {
     pub(crate) raw: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct Bench {
+    /// The topic
+    #[arg(value_parser = open_topic)]
+    pub(crate) topic: Topic,
+    /// The data of every event, as text [default: a number that is each event's own, filled up to --payload]
+    #[arg(allow_negative_numbers = true, conflicts_with = "payload")]
+    pub(crate) data: Option<String>,
+    /// Sends at this rate, such as 1000/s, whatever the node does: latency counts from when an event was due
+    #[arg(long, value_name = "N/s", value_parser = rate)]
+    pub(crate) rate: Option<Rate>,
+    /// At most this many events in flight. Without --rate the next one goes out when one is done
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub(crate) window: u16,
+    /// The size of an event's data
+    #[arg(long, value_name = "SIZE", default_value = "100B", value_parser = payload)]
+    pub(crate) payload: usize,
+    /// Publishes in turn on this many topics: TOPIC/0, TOPIC/1 and so on
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) topics: u32,
+    /// Sends for this time [default: 10s, unless there is a --count]
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    pub(crate) lasts: Option<Duration>,
+    /// Sends this many events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Waits for the answers too, on these topics: measures them, and counts what is lost
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) reply: Option<TopicFilter>,
+    /// Once all is sent, goes on while answers come, and until none has come for this time
+    #[arg(long, value_name = "TIME", default_value = "5s", requires = "reply", value_parser = time)]
+    pub(crate) grace: Duration,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Dead {
     /// Lists the dead letters, the oldest first; without a running node those in its file
@@ -342,6 +385,19 @@ pub(crate) struct Scaling {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rate(pub(crate) f64);
 
+impl Rate {
+    /// When the event with this number, from 0, is due after the start. Reckoned from the start and not from the event before,
+    /// so that no error adds up.
+    pub(crate) fn time_of(self, number: u64) -> Duration {
+        Duration::from_secs_f64(number as f64 / self.0)
+    }
+
+    /// How many events are due before this time after the start is over.
+    pub(crate) fn due_within(self, time: Duration) -> u64 {
+        (time.as_secs_f64() * self.0).ceil() as u64
+    }
+}
+
 impl Verb {
     /// Whether the verb looks for a running node.
     fn asks_a_node(&self) -> bool {
@@ -350,7 +406,7 @@ impl Verb {
             Self::Scale { .. } | Self::Restart { .. } | Self::Kill { .. } | Self::Reload { .. } => {
                 true
             }
-            Self::Dead(_) => true,
+            Self::Dead(_) | Self::Bench(_) => true,
             Self::Up(_) | Self::Build(_) | Self::Check(_) | Self::Doctor(_) => false,
             Self::Store(_) | Self::Completions { .. } => false,
         }
@@ -364,6 +420,7 @@ impl Verb {
             | Self::Doctor(_)
             | Self::Pub(_)
             | Self::Sub(_)
+            | Self::Bench(_)
             | Self::Ps
             | Self::Tree
             | Self::Dead(Dead::List | Dead::Show { .. } | Dead::Redeliver { .. })
@@ -385,6 +442,7 @@ impl Verb {
             Self::Doctor(_) => "doctor",
             Self::Pub(_) => "pub",
             Self::Sub(_) => "sub",
+            Self::Bench(_) => "bench",
             Self::Ps => "ps",
             Self::Tree => "tree",
             Self::Dead(Dead::List) => "dead list",
@@ -543,6 +601,20 @@ fn time(text: &str) -> Result<Duration, String> {
         .parse()
         .map_err(|error| format!("{error}; write a time such as 500ms, 10s or 5m"))?;
     Ok(span.0)
+}
+
+/// The size of an event's data.
+fn payload(text: &str) -> Result<usize, String> {
+    let ByteSize(bytes) = text
+        .parse()
+        .map_err(|error| format!("{error}; write a size such as 100B or 4KiB"))?;
+    match usize::try_from(bytes) {
+        Ok(size) if (SMALLEST..=LARGEST).contains(&size) => Ok(size),
+        _ => Err(format!(
+            "a size is between {SMALLEST}B, which the number takes, and {}",
+            ByteSize(LARGEST as u64)
+        )),
+    }
 }
 
 fn rate(text: &str) -> Result<Rate, String> {

@@ -35,6 +35,17 @@ pub(crate) use lines::Lines;
 /// How long an answer is waited for: three times the ten seconds for which a node may hold a publish.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// The content type of a structured event.
+const CLOUD_EVENT: &str = "application/cloudevents+json";
+
+/// What became of an event that a node was offered.
+#[derive(Debug)]
+pub(crate) enum Offered {
+    Accepted(Accepted),
+    /// Not now: a mailbox stayed full, a durable topic is full, a provider is down, or the node is stopping.
+    Refused(Failure),
+}
+
 /// A connection to a running node. Requests go one after the other.
 pub(crate) struct Client {
     sender: SendRequest<Full<Bytes>>,
@@ -85,16 +96,33 @@ impl Client {
         topic: &str,
         event: Vec<u8>,
     ) -> Result<Accepted, Failure> {
-        let path = format!("/v1/events?topic={}", encoded(topic));
         let body = self
-            .answer(
-                Method::POST,
-                &path,
-                Some("application/cloudevents+json"),
-                event.into(),
-            )
+            .answer(Method::POST, &to(topic), Some(CLOUD_EVENT), event.into())
             .await?;
         self.read(&body)
+    }
+
+    /// Publishes a structured event to `path`, which names the topic; not taken now is an answer too.
+    pub(crate) async fn offer(&mut self, path: &str, event: Vec<u8>) -> Result<Offered, Failure> {
+        let whole = async {
+            let content_type = Some(CLOUD_EVENT);
+            let response = self
+                .send(Method::POST, path, content_type, event.into())
+                .await?;
+            let status = response.status();
+            let body = response.into_body().collect().await;
+            let body = body.map_err(|error| broken(&self.socket, &error))?;
+            let body = body.to_bytes();
+            match status {
+                StatusCode::SERVICE_UNAVAILABLE => Ok(Offered::Refused(refusal(status, &body))),
+                status if status.is_success() => self.read(&body).map(Offered::Accepted),
+                status => Err(refusal(status, &body)),
+            }
+        };
+        match timeout(ANSWER, whole).await {
+            Ok(offered) => offered,
+            Err(_) => Err(silent(&self.socket)),
+        }
     }
 
     /// `PUT` of bytes.
@@ -164,6 +192,28 @@ impl Client {
         content_type: Option<&'static str>,
         body: Bytes,
     ) -> Result<Response<Incoming>, Failure> {
+        let response = self.send(method, path, content_type, body).await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(|error| broken(&self.socket, &error))?
+            .to_bytes();
+        Err(refusal(status, &body))
+    }
+
+    /// Sends a request and reads the head of its answer, whatever that is.
+    async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        content_type: Option<&'static str>,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, Failure> {
         let socket = &self.socket;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
@@ -182,22 +232,10 @@ impl Client {
             .ready()
             .await
             .map_err(|error| broken(socket, &error))?;
-        let response = self
-            .sender
+        self.sender
             .send_request(request)
             .await
-            .map_err(|error| broken(socket, &error))?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .map_err(|error| broken(socket, &error))?
-            .to_bytes();
-        Err(refusal(status, &body))
+            .map_err(|error| broken(socket, &error))
     }
 
     fn read<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, Failure> {
@@ -250,6 +288,11 @@ fn silent(socket: &Path) -> Failure {
         format!("the node did not answer within {} s", ANSWER.as_secs()),
     )
     .at_path(socket)
+}
+
+/// Where events of a topic are published.
+pub(crate) fn to(topic: &str) -> String {
+    format!("/v1/events?topic={}", encoded(topic))
 }
 
 /// A text as a piece of a path or a query: all but RFC 3986's unreserved characters as `%XX`.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use owo_colors::OwoColorize as _;
 
-/// The exit statuses, which scripts rely on. 6 is kept for expectations that failed.
+/// The exit statuses, which scripts rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
@@ -22,6 +22,8 @@ pub(crate) enum Exit {
     Component = 4,
     /// The root supervisor gave up.
     GaveUp = 5,
+    /// An expectation failed: something that was to come did not.
+    Unmet = 6,
     /// No node is running where it was looked for.
     NoNode = 7,
     /// The time is over; the status that `timeout` of coreutils has.
@@ -89,6 +91,11 @@ impl Failure {
         self.message
             .push_str(&format!(" ({accepted} {events} accepted before)"));
         self
+    }
+
+    /// What was wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     pub(crate) fn exit(&self) -> Exit {

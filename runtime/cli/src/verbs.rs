@@ -1,5 +1,6 @@
 //! One verb a file. Each answers how the command ends.
 
+mod bench;
 mod build;
 mod check;
 mod completions;
@@ -12,6 +13,7 @@ mod publish;
 mod reload;
 mod restart;
 mod scale;
+mod signals;
 mod stop;
 mod store;
 mod sub;
@@ -29,6 +31,8 @@ use crate::exit::{Ended, Exit, Failure};
 use crate::print::printable;
 use crate::progress::Progress;
 
+pub(crate) use bench::STAMP;
+
 /// Does what the command line says.
 pub(crate) async fn run(args: Args, progress: &Progress) -> Ended {
     args.validate()?;
@@ -40,6 +44,7 @@ pub(crate) async fn run(args: Args, progress: &Progress) -> Ended {
         Verb::Doctor(doctor) => doctor::run(&global, &doctor, progress).await,
         Verb::Pub(publish) => publish::run(&global, publish).await,
         Verb::Sub(subscribe) => sub::run(&global, &subscribe).await,
+        Verb::Bench(bench) => bench::run(&global, &bench, progress).await,
         Verb::Ps => ps::run(&global).await,
         Verb::Tree => tree::run(&global).await,
         Verb::Dead(dead) => dead::run(&global, dead).await,

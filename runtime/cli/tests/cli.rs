@@ -13,6 +13,8 @@ mod app;
 mod bad_commands;
 #[path = "cli/bed.rs"]
 mod bed;
+#[path = "cli/bench.rs"]
+mod bench;
 #[path = "cli/broker.rs"]
 mod broker;
 #[path = "cli/client.rs"]

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Stdin};
 use tokio::time::{Instant, sleep_until};
@@ -128,7 +127,7 @@ pub(super) fn nobody(topic: &Topic, near: Option<&TopicFilter>) {
 }
 
 /// The subscription that was probably meant, from the manifest that the node runs. A hint: what fails here is not said.
-async fn nearest(client: &mut Client, topic: &Topic) -> Option<TopicFilter> {
+pub(super) async fn nearest(client: &mut Client, topic: &Topic) -> Option<TopicFilter> {
     let running: About = client.get_json("/v1/node").await.ok()?;
     let text = tokio::fs::read_to_string(running.manifest?).await.ok()?;
     let manifest: Manifest = text.parse().ok()?;
@@ -207,8 +206,8 @@ impl Pace {
 
     /// Waits until the event with this number, from 0, is due.
     async fn wait(&self, number: u64) {
-        if let Some(Rate(rate)) = self.rate {
-            sleep_until(self.start + Duration::from_secs_f64(number as f64 / rate)).await;
+        if let Some(rate) = self.rate {
+            sleep_until(self.start + rate.time_of(number)).await;
         }
     }
 }
@@ -238,6 +237,8 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]

@@ -9,11 +9,11 @@ use std::sync::Mutex;
 
 use futures::future::{FusedFuture as _, FutureExt as _};
 use futures::stream::{self, StreamExt as _};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use whirlwind::{App, End, Node, Seen, Subscription};
 
 use super::publish::{message, new_id, nobody};
+use super::signals::Signals;
 use super::sub::{missed, until};
 use super::{app, build, gave_up, start_failure};
 use crate::args::{Global, Publication, Up};
@@ -275,30 +275,4 @@ async fn print_events(
         }
     }
     Ok(Printed::All)
-}
-
-/// Ctrl-C and the signal of service managers: both ask for an end in good order.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind)
-                .map_err(|error| Failure::failed(format!("signals cannot be heard: {error}")))
-        };
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use crate::bed::run;
 
-const VERBS: [&[&str]; 24] = [
+const VERBS: [&[&str]; 25] = [
     &["up"],
     &["build"],
     &["check"],
     &["doctor"],
     &["pub"],
     &["sub"],
+    &["bench"],
     &["ps"],
     &["tree"],
     &["dead"],
