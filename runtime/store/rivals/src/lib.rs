@@ -9,7 +9,7 @@
 //! - `random`: numbers that are the same each time
 //!
 //! The program `rival` is the process. The tests assert what is promised of ours, and print what the others did:
-//! docs/adr/0009 has their figures. With `WHIRLWIND_FULL` they do more.
+//! docs/adr/0009 has their figures. Without `WHIRLWIND_FULL` only ours is tried, and less often.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a harness reports by panicking
 
 pub mod damage;
@@ -25,6 +25,17 @@ pub use process::Found;
 pub use rival::{Kind, Rival};
 
 use std::io::Write as _;
+
+/// Whether the others are tried too: they are compared with, and what they do is no test of ours. Says so if not.
+pub fn compares(name: &str) -> bool {
+    let compares = std::env::var_os("WHIRLWIND_FULL").is_some();
+    if !compares {
+        say(format_args!(
+            "{name}: left out, it is compared with where WHIRLWIND_FULL is set"
+        ));
+    }
+    compares
+}
 
 /// How many of what a test does: few as a rule, `full` of them with `WHIRLWIND_FULL`.
 #[must_use]
