@@ -42,7 +42,8 @@ impl Handover {
         (HandoverSender(answer.clone()), Self(Asked::NotYet(answer)))
     }
 
-    /// Calls `told` when it is known, in whatever the provider is doing: it may not block. If it is known, it is called now.
+    /// Calls `told` when it is known, in whatever the provider is doing: it may not block. If it is known, it is called now. For whoever
+    /// has not polled this as a future: that has one who waits already.
     pub fn then(self, told: impl FnOnce(Result<(), SendError>) + Send + Sync + 'static) {
         if let Asked::NotYet(answer) = self.0 {
             // It is empty: asking takes the only end that may fill it.

@@ -60,7 +60,7 @@ impl Settlement {
 
 impl Settled {
     /// Calls `told` when the last holder lets go, in whatever that holder is doing: it may not block. If that has been,
-    /// it is called now.
+    /// it is called now. For whoever has not polled this as a future: that has one who waits already.
     pub fn then(self, told: impl FnOnce(Verdict) + Send + Sync + 'static) {
         if let Door::Silent(share) = self.0 {
             if let Some(owed) = &share.0 {

@@ -166,6 +166,26 @@ fn closing_ends_all_and_takes_no_more() {
     ));
 }
 
+#[test]
+fn what_ends_with_it_ends_in_the_order_in_which_it_was_taken() {
+    let mut outbox = Outbox::new(100, 10_000);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    for name in 0..6 {
+        let order = Arc::clone(&order);
+        one(&mut outbox, name).then(move |how| {
+            assert_eq!(how, Err(SendError::Closed));
+            order.lock().unwrap().push(name);
+        });
+    }
+    // Four have begun; the others never will.
+    assert_eq!(send(&mut outbox, 1).len(), 4);
+    outbox.shut();
+    outbox.take_ended().into_iter().for_each(Ended::tell);
+    outbox.close();
+    outbox.take_ended().into_iter().for_each(Ended::tell);
+    assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4, 5]);
+}
+
 /// The client library and a broker behind it, as simple as can be: what is on the wire in order, what the broker has in hand.
 #[derive(Default)]
 struct Broker {
