@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`args`] | the command line: verbs, flags, and what clap cannot check |
+//! | [`args`] | the command line: verbs, flags, what clap cannot check, and in `args::values` how values are read |
 //! | [`verbs`] | one verb a file |
 //! | [`client`] | the control API from the other side: finding the socket, requests, streams |
 //! | [`exit`] | exit statuses, and failures with their remedy |
