@@ -12,7 +12,8 @@
 //! - [`Mqtt`]: the provider. Inside it: `connection`, one after another until closed; `session`, one
 //!   of them; `inbound` and `outbox`, the queues of what comes in and goes out, without time and
 //!   without a connection; `limits`, what a connection can carry; `shared`, what callers and the
-//!   connection share; `wire`, the client library, one face for both versions.
+//!   connection share; `wire`, the client library, one face for both versions; `absorb`, a task that
+//!   wakes itself.
 //!
 //! # Errors
 //!
