@@ -17,7 +17,6 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use crate::limits::{self, BatchBudget};
 use crate::{Error, Keys, number};
@@ -37,7 +36,7 @@ const ENTRY: usize = 128;
 #[derive(Default)]
 pub struct Staged {
     /// Those that answered something, or took a write. Mostly one, so a search is a comparison.
-    buckets: SmallVec<[StagedBucket; 1]>,
+    buckets: Vec<StagedBucket>,
     size: usize,
 }
 

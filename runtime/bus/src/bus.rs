@@ -384,10 +384,20 @@ impl Bus {
         let envelope = Envelope::new(topic, event)
             .after_hops(hops)
             .holding(settlement);
+        let mut places = places.into_iter();
+        // The last subscriber, mostly the only one, gets the event itself.
+        let last = places.next_back();
         for (place, observer) in places {
             self.fill(place, observer, envelope.copy(observer));
         }
-        envelope.settle();
+        match last {
+            Some((place, false)) => self.fill(place, false, envelope),
+            Some((place, true)) => {
+                self.fill(place, true, envelope.copy(true));
+                envelope.settle();
+            }
+            None => envelope.settle(),
+        }
     }
 
     /// Waits until every event that a subscriber accepted has come to its end. Call it when the doors are closed: an event

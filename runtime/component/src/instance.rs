@@ -22,7 +22,10 @@ use crate::trap::{Trap, TrapKind};
 
 /// A running component. It is used up by a trap: [`Instance::handle`] takes it and gives it back only
 /// if it may be called again, so a broken one cannot be.
-pub struct Instance {
+pub struct Instance(Box<Inner>);
+
+/// In a box, since an instance goes from hand to hand at every turn.
+struct Inner {
     component: Component,
     store: Store<State>,
     handler: Handler,
@@ -105,7 +108,7 @@ pub enum StartError {
 impl std::fmt::Debug for Instance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Instance")
-            .field(&self.component.name())
+            .field(&self.0.component.name())
             .finish()
     }
 }
@@ -171,12 +174,12 @@ impl Instance {
                         .map(Handler::Messages),
                 };
                 match handler {
-                    Ok(handler) => Ok(Self {
+                    Ok(handler) => Ok(Self(Box::new(Inner {
                         component,
                         store,
                         handler,
                         ticket,
-                    }),
+                    }))),
                     Err(error) => Err(failed(&component, &store, &error)),
                 }
             }
@@ -194,7 +197,7 @@ impl Instance {
     /// The component it is an instance of.
     #[must_use]
     pub fn component(&self) -> &Component {
-        &self.component
+        &self.0.component
     }
 
     /// Handles one event: calls the component's handler and waits for its answer, at most until the
@@ -202,10 +205,11 @@ impl Instance {
     ///
     /// What a reason or a trap quotes of the guest's words is cleaned of control characters and cut.
     pub async fn handle(mut self, turn: Turn) -> Outcome {
-        self.ticket.begin();
+        let inner = &mut *self.0;
+        inner.ticket.begin();
         // Zero would interrupt at once: it is counted from the epoch in which the call begins.
-        self.store.set_epoch_deadline(1);
-        let (component, ticket) = (self.component.clone(), Arc::clone(&self.ticket));
+        inner.store.set_epoch_deadline(1);
+        let (component, ticket) = (inner.component.clone(), Arc::clone(&inner.ticket));
         let limits = &component.shared().limits;
         // In a box, because the slow lane may take it to another thread.
         let turn = Box::pin(self.call(turn));
@@ -221,8 +225,14 @@ impl Instance {
             atomic,
         } = turn;
         let staged = atomic.then(Staged::default);
-        self.store.data_mut().begin(Some(outbox), staged);
-        let called = match &self.handler {
+        let Inner {
+            component,
+            store,
+            handler,
+            ..
+        } = &mut *self.0;
+        store.data_mut().begin(Some(outbox), staged);
+        let called = match handler {
             Handler::Events(handler) => {
                 let time = event.time_text();
                 let extensions: Vec<_> = event.extensions().map(extension).collect();
@@ -244,15 +254,15 @@ impl Instance {
                 };
                 handler
                     .whirlwind_actor_handler()
-                    .call_on_receive(&mut self.store, event)
+                    .call_on_receive(&mut *store, event)
                     .await
             }
             Handler::Messages(handler) => {
                 let message = Message::received(topic, event);
-                match self.store.data_mut().push_message(message) {
+                match store.data_mut().push_message(message) {
                     Ok(message) => handler
                         .wasi_messaging_incoming_handler()
-                        .call_handle(&mut self.store, message)
+                        .call_handle(&mut *store, message)
                         .await
                         .map(|answer| answer.map_err(failure)),
                     // The guest keeps so many messages that there is no room for one more.
@@ -262,14 +272,15 @@ impl Instance {
         };
         match called {
             Ok(answer) => self.done(answer),
-            Err(error) => Outcome::Trapped(explain(&self.component, &self.store, &error)),
+            Err(error) => Outcome::Trapped(explain(component, store, &error)),
         }
     }
 
     fn done(mut self, answer: Result<(), Failure>) -> Outcome {
-        self.ticket.end();
-        self.component.shared().voice.settle();
-        let state = self.store.data_mut();
+        let inner = &mut *self.0;
+        inner.ticket.end();
+        inner.component.shared().voice.settle();
+        let state = inner.store.data_mut();
         let (outbox, staged) = (state.outbox.take(), state.staged.take());
         let reply = match (answer, outbox) {
             (Ok(()), Some(outbox)) => Reply::Ok(Effects {

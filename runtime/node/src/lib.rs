@@ -61,6 +61,7 @@ pub mod manifest;
 mod node;
 mod part;
 mod provider;
+mod slice;
 pub mod stored;
 mod subscription;
 mod timer;

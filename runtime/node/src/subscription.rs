@@ -1,14 +1,18 @@
 //! Events as somebody who looks on sees them.
 
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, MaybeDone, maybe_done};
 use tokio_util::sync::CancellationToken;
 use whirlwind_bus::{Bus, Capacity, Lease, Mailbox, MailboxSpec, Overflow};
 use whirlwind_event::{Event, Topic, TopicFilter};
+use whirlwind_supervision::Stop;
 
 /// The events of matching topics, from the moment it was made. It looks on: it holds up nobody's acknowledgement, and what does
 /// not fit in its buffer (1024 events, 16 MiB) it misses.
-#[derive(Debug)]
 pub struct Subscription {
     bus: Arc<Bus>,
     filter: TopicFilter,
@@ -16,7 +20,8 @@ pub struct Subscription {
     /// None only if the slot was taken, which a fresh mailbox's is not.
     lease: Option<Lease>,
     missed: u64,
-    over: CancellationToken,
+    /// The node has ended.
+    over: Pin<Box<MaybeDone<BoxFuture<'static, ()>>>>,
 }
 
 /// What a [`Subscription`] sees.
@@ -48,7 +53,9 @@ impl Subscription {
             lease: inbox.lease(0).ok(),
             mailbox,
             missed: 0,
-            over,
+            over: Box::pin(maybe_done(
+                async move { Stop::from(over).asked().await }.boxed(),
+            )),
         }
     }
 
@@ -64,7 +71,7 @@ impl Subscription {
         tokio::select! {
             biased;
             _ = lease.next() => {}
-            () = self.over.cancelled() => return None,
+            () = &mut self.over => return None,
         }
         let envelope = lease.in_hand()?;
         let seen = Seen::Event {
@@ -73,6 +80,14 @@ impl Subscription {
         };
         lease.handled();
         Some(seen)
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("filter", &self.filter)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,9 @@
 //! How a worker hears that it should end.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::{Poll, Waker};
+
 use tokio_util::sync::CancellationToken;
 
 /// The orderly shutdown of one incarnation of a worker: asked once, heard by any number of clones.
@@ -21,8 +25,23 @@ impl Stop {
     }
 
     /// Returns when the end was asked for; at once if it already was. Cancel safe.
+    ///
+    /// Cheap to poll again: a worker does at each event it waits for.
     pub async fn asked(&self) {
-        self.0.cancelled().await;
+        let mut asked = pin!(self.0.cancelled());
+        let mut waits: Option<Waker> = None;
+        poll_fn(|context| match &waits {
+            // The token has this waker already, and would have called it.
+            Some(waker) if waker.will_wake(context.waker()) => match self.is_asked() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            },
+            _ => {
+                waits = Some(context.waker().clone());
+                asked.as_mut().poll(context)
+            }
+        })
+        .await;
     }
 
     /// Whether the end was asked for.
@@ -35,5 +54,11 @@ impl Stop {
     #[must_use]
     pub fn token(&self) -> &CancellationToken {
         &self.0
+    }
+}
+
+impl From<CancellationToken> for Stop {
+    fn from(token: CancellationToken) -> Self {
+        Self(token)
     }
 }

@@ -25,7 +25,8 @@ pub(crate) struct Put {
     pub(crate) envelope: Envelope,
 }
 
-pub(crate) type Puts = SmallVec<[Put; 2]>;
+/// Of a turn, none in most: with room for some in it, each turn would move that room about.
+pub(crate) type Puts = Vec<Put>;
 
 /// Gives commits to the store in an order, and finishes them in that order.
 pub(crate) struct Committer {

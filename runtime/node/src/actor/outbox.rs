@@ -20,7 +20,7 @@ pub(super) struct TurnOutbox {
     hops: u32,
     /// A share of what the door owes for the cause, for what the turn causes.
     settlement: Option<Settlement>,
-    published: SmallVec<[Published; 2]>,
+    published: SmallVec<[Published; 1]>,
     index: u32,
 }
 
@@ -70,15 +70,6 @@ impl TurnOutbox {
         self.index += 1;
         Ok(Arc::new(event))
     }
-
-    /// Why an event may go no further.
-    fn too_far(&self) -> String {
-        format!(
-            "{} turns lie behind this event, as many as `max_hops` of actor `{}` allows: a loop?",
-            self.hops,
-            self.actor.name()
-        )
-    }
 }
 
 impl Outbox for TurnOutbox {
@@ -111,24 +102,24 @@ impl TurnOutbox {
 
     /// Puts what goes to durable topics into the transaction, and what may go no further. The rest is for [`send`](Self::send).
     pub(super) fn put_into(&mut self, transaction: &mut Transaction) {
-        let mut published = std::mem::take(&mut self.published);
-        for published in &mut published {
+        let too_far = too_far(&self.actor, self.hops);
+        for published in &mut self.published {
             match published {
                 Published::Placed(reservation) => transaction.publish(reservation),
                 Published::TooFar(topic, event) => {
                     let envelope = Envelope::new(topic.clone(), Arc::clone(event))
                         .after_hops(self.hops.saturating_add(1));
                     let (bus, name) = (&self.actor.bus, self.actor.name());
-                    transaction.too_far(bus, &envelope, name, self.too_far());
+                    transaction.too_far(bus, &envelope, name, too_far());
                 }
             }
         }
-        self.published = published;
     }
 
     /// Lets go what was published. It cannot fail: room was taken with each publish.
     pub(super) fn send(mut self: Box<Self>) {
-        for published in std::mem::take(&mut self.published) {
+        let too_far = too_far(&self.actor, self.hops);
+        for published in self.published.drain(..) {
             match published {
                 Published::Placed(reservation) => {
                     let settlement = self.settlement.clone();
@@ -136,7 +127,7 @@ impl TurnOutbox {
                 }
                 Published::TooFar(topic, event) => {
                     let (name, id) = (&**self.actor.name(), event.id());
-                    let error = self.too_far();
+                    let error = too_far();
                     tracing::error!(
                         actor = name,
                         "event {id} on `{topic}` is a dead letter: {error}"
@@ -144,6 +135,16 @@ impl TurnOutbox {
                 }
             }
         }
+    }
+}
+
+/// Why an event with so many turns behind it may go no further.
+fn too_far(actor: &Arc<Actor>, hops: u32) -> impl Fn() -> String {
+    move || {
+        format!(
+            "{hops} turns lie behind this event, as many as `max_hops` of actor `{}` allows: a loop?",
+            actor.name()
+        )
     }
 }
 

@@ -8,12 +8,14 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use whirlwind_bus::{Begin, Lease, Reason, SlotTaken, Transaction, TurnError};
 use whirlwind_component::{Component, Effects, Instance, Outcome, Reply, Turn};
+use whirlwind_provider_api::Staged;
 use whirlwind_supervision::{ChildSpec, ExitReason, Shutdown, StartError, Stop};
 
 use super::outbox::TurnOutbox;
 use super::{Actor, Message, staged};
 use crate::lifecycle::{Cause, Crash};
 use crate::manifest::{Isolation, TurnMode};
+use crate::slice;
 
 /// What a worker gets beyond the deadline of a turn, to end it when the node stops.
 const GRACE: Duration = Duration::from_secs(1);
@@ -64,7 +66,7 @@ pub(super) fn child(actor: &Arc<Actor>, slot: usize) -> ChildSpec {
                 instance.map_err(|error| StartError::failed(in_hand(error, &actor, slot)))?;
             let worker = Worker::new(actor, slot, past).map_err(StartError::failed)?;
             worker.tell_of_restart();
-            Ok(worker.run(instance, stop))
+            Ok(slice::used_up(worker.run(instance, stop)))
         }
     })
     .shutdown(shutdown)
@@ -121,11 +123,21 @@ impl Worker {
     async fn run(mut self, mut instance: Instance, stop: Stop) -> ExitReason {
         // One wait for the whole life: to begin and end it at every event would cost more than the queue does.
         let mut asked = pin!(stop.asked());
+        let mut in_a_row = 0;
         loop {
+            if stop.is_asked() {
+                return ExitReason::Shutdown;
+            }
+            let mut waited = false;
             tokio::select! {
                 biased;
-                () = &mut asked => return ExitReason::Shutdown,
                 _ = self.lease.next() => {}
+                () = until(&mut asked, &mut waited) => return ExitReason::Shutdown,
+            }
+            in_a_row = if waited { 1 } else { in_a_row + 1 };
+            // There is more: what the first caused can go on beside it.
+            if in_a_row == 2 {
+                slice::go_on_beside().await;
             }
             instance = match self.turn(instance).await {
                 Next::Same(instance)
@@ -205,18 +217,9 @@ impl Worker {
             self.fail("the turn lost its outbox", String::new());
             return false;
         };
-        // A provider that never answers costs an attempt, as it does in the middle of a turn.
-        let deadline = self.actor.spec.limits.deadline;
-        let applied = timeout(deadline, staged::put_into(&mut transaction, staged)).await;
-        let refused = match applied {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(format!(
-                "a key-value provider did not take its writes within {} s",
-                deadline.as_secs_f64()
-            )),
-        };
-        if let Some(why) = refused {
+        if !staged.is_empty()
+            && let Err(why) = self.put_into(&mut transaction, staged).await
+        {
             self.fail(&why, String::new());
             return false;
         }
@@ -233,6 +236,23 @@ impl Worker {
         };
         self.not_taken(error);
         false
+    }
+
+    /// Brings what the turn did to buckets into effect, or into the transaction.
+    ///
+    /// # Errors
+    /// Why a provider did not take it. One that never answers costs an attempt, as it does in the middle of a turn.
+    async fn put_into(&self, transaction: &mut Transaction, staged: Staged) -> Result<(), String> {
+        let deadline = self.actor.spec.limits.deadline;
+        // In a box: it is as large as all that a provider may have to do, and most turns come without.
+        let putting = Box::pin(staged::put_into(transaction, staged));
+        match timeout(deadline, putting).await {
+            Ok(put) => put.map_err(|error| error.to_string()),
+            Err(_) => Err(format!(
+                "a key-value provider did not take its writes within {} s",
+                deadline.as_secs_f64()
+            )),
+        }
     }
 
     /// Keeps the event in hand, which the store did not take the turn of.
@@ -339,6 +359,12 @@ async fn fresh(actor: &Actor) -> Result<Instance, String> {
 pub(crate) async fn instance_of(component: &Component) -> Result<Instance, String> {
     let instance = component.instantiate().await;
     instance.map_err(|error| format!("no instance could be made: {error}"))
+}
+
+/// Says that it was waited for.
+async fn until(asked: &mut (impl Future<Output = ()> + Unpin), waited: &mut bool) {
+    *waited = true;
+    asked.await;
 }
 
 /// Counts a live instance of an actor.
