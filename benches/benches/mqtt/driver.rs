@@ -11,11 +11,19 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use whirlwind_tests::Mosquitto;
 
+use crate::program::Program;
+
 /// 100 bytes, as the events of the other measures.
 const DATA: [u8; 100] = [b'x'; 100];
 
 /// Sends on one topic, and takes what comes on another.
 pub struct Driver {
+    program: Program,
+    hands: Option<Hands>,
+}
+
+/// What the driver has in hand while it does something.
+struct Hands {
     client: AsyncClient,
     input: &'static str,
     output: mpsc::Receiver<()>,
@@ -25,7 +33,41 @@ pub struct Driver {
 impl Driver {
     /// Connected and subscribed.
     pub async fn connect(broker: &Mosquitto, input: &'static str, output: &'static str) -> Self {
-        let (client, mut events) = AsyncClient::new(options(broker, input), 1024);
+        let program = Program::single();
+        let hands = Some(
+            program
+                .run(Hands::connect(options(broker, input), input, output))
+                .await,
+        );
+        Self { program, hands }
+    }
+
+    /// Sends one, waits for what comes of it, and so on. Answers how long each took.
+    pub async fn one_in_flight(&mut self, messages: usize) -> Vec<Duration> {
+        let mut hands = self.hands.take().expect("it has them");
+        let done = self
+            .program
+            .run(async move { (hands.one_in_flight(messages).await, hands) });
+        let (times, hands) = done.await;
+        self.hands = Some(hands);
+        times
+    }
+
+    /// Keeps `window` in flight until so many have come through. Answers how long they all took.
+    pub async fn saturated(&mut self, window: usize, messages: usize) -> Duration {
+        let mut hands = self.hands.take().expect("it has them");
+        let done = self
+            .program
+            .run(async move { (hands.saturated(window, messages).await, hands) });
+        let (time, hands) = done.await;
+        self.hands = Some(hands);
+        time
+    }
+}
+
+impl Hands {
+    async fn connect(options: MqttOptions, input: &'static str, output: &'static str) -> Self {
+        let (client, mut events) = AsyncClient::new(options, 1024);
         client.subscribe(output, QoS::AtLeastOnce).await.unwrap();
         subscribed(&mut events).await;
         let (came, output) = mpsc::channel(1024);
@@ -46,8 +88,7 @@ impl Driver {
         }
     }
 
-    /// Sends one, waits for what comes of it, and so on. Answers how long each took.
-    pub async fn one_in_flight(&mut self, messages: usize) -> Vec<Duration> {
+    async fn one_in_flight(&mut self, messages: usize) -> Vec<Duration> {
         let mut times = Vec::with_capacity(messages);
         for _ in 0..messages {
             let start = Instant::now();
@@ -58,8 +99,7 @@ impl Driver {
         times
     }
 
-    /// Keeps `window` in flight until so many have come through. Answers how long they all took.
-    pub async fn saturated(&mut self, window: usize, messages: usize) -> Duration {
+    async fn saturated(&mut self, window: usize, messages: usize) -> Duration {
         let start = Instant::now();
         for _ in 0..window.min(messages) {
             self.send().await;
@@ -80,20 +120,14 @@ impl Driver {
     }
 }
 
-impl Drop for Driver {
+impl Drop for Hands {
     fn drop(&mut self) {
         self.polling.abort();
     }
 }
 
 /// The floor: each message that comes on one topic is sent on another, in the loop that polls.
-pub struct Echo(JoinHandle<()>);
-
-impl Drop for Echo {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
+pub struct Echo(#[expect(dead_code, reason = "it runs until it is dropped")] Program);
 
 /// When an echo acknowledges what came.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -112,10 +146,15 @@ pub async fn echo(
 ) -> Echo {
     let mut options = options(broker, output);
     options.set_manual_acks(acknowledges == Acknowledges::Afterwards);
-    let (client, mut events) = AsyncClient::new(options, 1024);
-    client.subscribe(input, QoS::AtLeastOnce).await.unwrap();
-    subscribed(&mut events).await;
-    Echo(tokio::spawn(async move {
+    let program = Program::single();
+    let subscribing = program.run(async move {
+        let (client, mut events) = AsyncClient::new(options, 1024);
+        client.subscribe(input, QoS::AtLeastOnce).await.unwrap();
+        subscribed(&mut events).await;
+        (client, events)
+    });
+    let (client, mut events) = subscribing.await;
+    program.start(async move {
         let mut owed = VecDeque::new();
         loop {
             match events.poll().await.unwrap() {
@@ -135,7 +174,8 @@ pub async fn echo(
                 _ => {}
             }
         }
-    }))
+    });
+    Echo(program)
 }
 
 fn options(broker: &Mosquitto, id: &str) -> MqttOptions {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a benchmark reports by panicking
 
 mod driver;
+mod program;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ use whirlwind_benches::{Report, Run, Unit};
 use whirlwind_tests::{Mosquitto, guest};
 
 use crate::driver::{Acknowledges, Driver, echo};
+use crate::program::Program;
 
 /// The binary's allocator.
 #[global_allocator]
@@ -51,7 +53,8 @@ async fn round_trips(run: &Run, report: &mut Report, relay: &Path, broker: &Mosq
         .row(RAW_MANY, Unit::Rate, &[])
         .row(LATE_MANY, Unit::Rate, &[RAW_MANY])
         .row(NODE_MANY, Unit::Rate, &[RAW_MANY, LATE_MANY]);
-    let (_folder, node) = start(relay, broker).await;
+    let program = Program::new();
+    let (_folder, node) = program.run(start(manifest(relay, broker))).await;
     let _raw = echo(broker, ["raw/in", "raw/out"], Acknowledges::AtOnce).await;
     let _late = echo(broker, ["late/in", "late/out"], Acknowledges::Afterwards).await;
     let mut raw = Driver::connect(broker, "raw/in", "raw/out").await;
@@ -78,14 +81,14 @@ async fn round_trips(run: &Run, report: &mut Report, relay: &Path, broker: &Mosq
             }
         }
     }
-    node.stop().await;
+    program.run(async move { node.stop().await }).await;
     report.add(group);
 }
 
-/// A node that takes `node/in` in, relays it through a component, and sends it out on `node/out`; connected.
-async fn start(relay: &Path, broker: &Mosquitto) -> (TempDir, Node) {
+/// A node that takes `node/in` in, relays it through a component, and sends it out on `node/out`.
+fn manifest(relay: &Path, broker: &Mosquitto) -> String {
     let (relay, url) = (relay.display(), broker.url());
-    let manifest = format!(
+    format!(
         r#"
         manifest = 1
         [app]
@@ -101,7 +104,11 @@ async fn start(relay: &Path, broker: &Mosquitto) -> (TempDir, Node) {
         in     = [{{ mqtt = "node/in", topic = "in" }}]
         out    = [{{ topic = "out", mqtt = "node/out", mode = "data" }}]
         "#
-    );
+    )
+}
+
+/// Returns when it is connected.
+async fn start(manifest: String) -> (TempDir, Node) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("whirlwind.toml");
     std::fs::write(&file, manifest).unwrap();
