@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use tokio::task::coop;
+use tokio::task::coop::{self, RestoreOnPending};
 
 /// The most that a slice holds: tokio's budget of a task.
 const SLICE: usize = 128;
@@ -45,22 +45,23 @@ pub(crate) async fn go_on_beside() {
 }
 
 thread_local! {
-    /// Whether the last task that waited on this thread left the next its slice.
-    static LEFT: Cell<bool> = const { Cell::new(false) };
+    /// The last part of a slice that was used up on this thread. Dropped, it gives back what there was when it was taken: itself,
+    /// and nothing else.
+    static LAST: Cell<Option<RestoreOnPending>> = const { Cell::new(None) };
 }
 
 fn use_up(context: &mut Context<'_>) {
-    // Of three in a row the second is enough.
-    if !LEFT.replace(!LEFT.get()) {
-        return;
-    }
-    // Outside of a task there is no end of it.
-    for _ in 0..SLICE {
-        if !coop::has_budget_remaining() {
-            break;
+    LAST.with(|last| {
+        // Of whatever there was, one part is left: only the first on a thread has to take all of them.
+        drop(last.take());
+        // Outside of a task there is no end of it.
+        for _ in 0..SLICE {
+            if !coop::has_budget_remaining() {
+                break;
+            }
+            if let Poll::Ready(part) = coop::poll_proceed(context) {
+                std::mem::forget(last.replace(Some(part)));
+            }
         }
-        if let Poll::Ready(part) = coop::poll_proceed(context) {
-            std::mem::forget(part); // dropped, it would give its part back
-        }
-    }
+    });
 }
