@@ -65,3 +65,81 @@ fn use_up(context: &mut Context<'_>) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use futures::poll;
+    use tokio::runtime::Handle;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn whoever_waits_leaves_nothing_of_its_slice() {
+        for _ in 0..3 {
+            let task = tokio::spawn(async {
+                let mut waiting = pin!(used_up(pending::<()>()));
+                let before = coop::has_budget_remaining();
+                let polled = poll!(&mut waiting).is_pending();
+                (before, polled, coop::has_budget_remaining())
+            });
+            assert_eq!(task.await.unwrap(), (true, true, false));
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn whoever_is_done_keeps_it() {
+        let task = tokio::spawn(async {
+            let done = used_up(async { 7 }).await;
+            (done, coop::has_budget_remaining())
+        });
+        assert_eq!(task.await.unwrap(), (7, true));
+    }
+
+    /// Hands numbers to and fro until one is `last`.
+    async fn relay(mut from: mpsc::Receiver<u32>, to: mpsc::Sender<u32>, last: u32) {
+        while let Some(number) = from.recv().await {
+            if to.send(number + 1).await.is_err() || number >= last {
+                return;
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_goes_from_task_to_task_stays_on_its_thread() {
+        const HOPS: u32 = 20_000;
+        let (to_a, from_b) = mpsc::channel(1);
+        let (to_b, from_a) = mpsc::channel(1);
+        let metrics = Handle::current().metrics();
+        let parked = || (0..2).map(|worker| metrics.worker_park_count(worker)).sum();
+        let before: u64 = parked();
+        to_a.send(0).await.unwrap();
+        let a = tokio::spawn(used_up(relay(from_b, to_b, HOPS)));
+        let b = tokio::spawn(used_up(relay(from_a, to_a, HOPS)));
+        a.await.unwrap();
+        b.await.unwrap();
+        let parked = parked() - before;
+        // Left to itself, tokio calls the other thread at about every fourth of them.
+        assert!(parked < u64::from(HOPS) / 20, "parked {parked} times");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn others_run_before_it_goes_on() {
+        let ran = Arc::new(AtomicBool::new(false));
+        let task = tokio::spawn({
+            let ran = Arc::clone(&ran);
+            async move {
+                let other = Arc::clone(&ran);
+                tokio::spawn(async move { other.store(true, Ordering::SeqCst) });
+                let before = ran.load(Ordering::SeqCst);
+                go_on_beside().await;
+                (before, ran.load(Ordering::SeqCst))
+            }
+        });
+        assert_eq!(task.await.unwrap(), (false, true));
+    }
+}

@@ -62,3 +62,38 @@ impl From<CancellationToken> for Stop {
         Self(token)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Wake};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn whoever_polled_last_is_woken_however_often_it_did() {
+        let bells: [Arc<Bell>; 2] = Default::default();
+        let stop = Stop::new();
+        let mut asked = pin!(stop.asked());
+        for at in [0, 0, 1, 1, 0, 1, 1] {
+            let waker = Waker::from(Arc::clone(&bells[at]));
+            let polled = asked.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+        }
+        stop.ask();
+        assert_eq!(bells[1].0.load(Ordering::SeqCst), 1);
+        let waker = Waker::from(Arc::clone(&bells[1]));
+        let polled = asked.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_ready());
+    }
+}
