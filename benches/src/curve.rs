@@ -109,6 +109,7 @@ impl Shows {
         match self {
             Self::Time => shown(value, Unit::Time),
             Self::Rate => shown(1e9 / value, Unit::Rate),
+            Self::Throughput if value < 1e7 => format!("{:.1} MB/s", value / 1e6),
             Self::Throughput if value < 1e9 => format!("{:.0} MB/s", value / 1e6),
             Self::Throughput => format!("{:.1} GB/s", value / 1e9),
         }

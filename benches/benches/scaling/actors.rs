@@ -51,8 +51,8 @@ pub async fn measure(run: &Run, report: &mut Report, relay: &Path) {
 }
 
 async fn start(relay: &Path, actors: usize) -> Option<(Bed, Load)> {
-    let sections = (0..actors).map(|n| actor(&format!("a{n}"), relay, 1, &[topic(n)]));
-    let bed = Bed::start(&sections.collect::<String>()).await?;
+    let sections = (0..actors).map(|n| actor(&format!("a{n}"), 1, &[topic(n)]));
+    let bed = Bed::start(relay, &sections.collect::<String>()).await?;
     Some((bed, Load::on((0..actors).map(topic), &DATA)))
 }
 

@@ -26,8 +26,8 @@ pub async fn measure(run: &Run, report: &mut Report, relay: &Path) {
     let (events, load) = (rates.events(EVENTS), Load::on([IN.to_owned()], &DATA));
     let mut beds = Vec::new();
     for instances in rates.sizes() {
-        let sections = actor("relay", relay, instances, &[IN.to_owned()]);
-        if let Some(bed) = Bed::start(&sections).await {
+        let sections = actor("relay", instances, &[IN.to_owned()]);
+        if let Some(bed) = Bed::start(relay, &sections).await {
             bed.saturated(&load, WINDOW, events).await;
             beds.push((instances, bed));
         }

@@ -12,6 +12,9 @@ use whirlwind::{App, Node, Seen, StartError, Subscription, Variables};
 use crate::WINDOW;
 use crate::events::{OUT, complete, topic};
 
+/// The component, beside the manifest.
+const RELAY: &str = "relay.wasm";
+
 /// A node in a folder that goes with it.
 pub struct Bed {
     pub node: Node,
@@ -25,24 +28,20 @@ pub struct Load {
     pub data: Arc<[u8]>,
 }
 
-/// An actor of a manifest: the relay, which publishes on [`OUT`] since its events have no subject.
-pub fn actor(name: &str, relay: &Path, instances: usize, subscribe: &[String]) -> String {
+/// An actor of a manifest: the relay, which publishes on [`OUT`] since its events have no subject. In few letters: a manifest has
+/// a MiB at most.
+pub fn actor(name: &str, instances: usize, subscribe: &[String]) -> String {
     format!(
-        r#"
-        [actor.{name}]
-        component = {relay:?}
-        instances = {instances}
-        subscribe = {subscribe:?}
-        publish   = ["{OUT}"]
-        "#
+        "[actor.{name}]\ncomponent={RELAY:?}\ninstances={instances}\nsubscribe={subscribe:?}\npublish=[{OUT:?}]\n"
     )
 }
 
 impl Bed {
-    /// Starts a node with these sections in its manifest; none, which is said, if the machine has no room for its instances.
-    pub async fn start(sections: &str) -> Option<Self> {
+    /// Starts a node of relays with these sections in its manifest; none, which is said, if the machine has no room for its instances.
+    pub async fn start(relay: &Path, sections: &str) -> Option<Self> {
         let manifest = format!("manifest = 1\n[app]\nname = \"bench\"\n{sections}");
         let folder = tempfile::tempdir().unwrap();
+        std::fs::copy(relay, folder.path().join(RELAY)).unwrap();
         let file = folder.path().join("whirlwind.toml");
         std::fs::write(&file, manifest).unwrap();
         let app = App::load(&file, &Variables::none()).unwrap();

@@ -55,8 +55,8 @@ pub async fn measure(run: &Run, report: &mut Report, relay: &Path) {
         return;
     }
     let mut bare = Floor::resident(relay).instantiate().await;
-    let sections = format!("{}{LARGE}", actor("relay", relay, 1, &[IN.to_owned()]));
-    let Some(bed) = Bed::start(&sections).await else {
+    let sections = format!("{}{LARGE}", actor("relay", 1, &[IN.to_owned()]));
+    let Some(bed) = Bed::start(relay, &sections).await else {
         return;
     };
     for _ in 0..times.rounds() {

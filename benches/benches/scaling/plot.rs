@@ -118,7 +118,7 @@ fn draw(curve: &Curve, picture: &mut String) -> Result<(), Box<dyn std::error::E
         let medians = points.iter().map(|(size, [_, median, _])| (*size, *median));
         chart.draw_series(LineSeries::new(medians.clone(), colour.stroke_width(2)))?;
         chart.draw_series(points.iter().map(|(size, [one, _, other])| {
-            PathElement::new([(*size, *one), (*size, *other)], colour.stroke_width(5))
+            PathElement::new([(*size, *one), (*size, *other)], colour.stroke_width(4))
         }))?;
         chart.draw_series(medians.map(|point| Circle::new(point, 3, colour.filled())))?;
     }

@@ -34,7 +34,7 @@ pub async fn measure(run: &Run, report: &mut Report, relay: &Path) {
                 continue;
             }
             let filters: Vec<_> = (0..topics).map(|n| filter(n, wild)).collect();
-            if let Some(bed) = Bed::start(&actor("relay", relay, 1, &filters)).await {
+            if let Some(bed) = Bed::start(relay, &actor("relay", 1, &filters)).await {
                 let load = Load::on((0..topics).map(topic), &DATA);
                 bed.warm_up(&load).await;
                 beds.push((line, topics, load, bed));
