@@ -7,15 +7,18 @@
 //!
 //! - [`run`]: [`Run`], what the command line asks for, and [`Group`], measures that are taken in turn
 //! - [`report`]: the table, and the same as JSON
+//! - [`curve`]: [`Curve`], measures over the sizes of something that grows
 //!
 //! The measures themselves are in `benches/`. This crate measures and judges nothing: a goal is for whoever reads the table.
 
+pub mod curve;
 pub mod report;
 pub mod run;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
+pub use curve::{Axis, Curve, Shows};
 pub use report::{Against, Report, Unit};
 pub use run::{Group, Run};
 
@@ -42,6 +45,10 @@ pub fn main(
         .expect("a runtime");
     let mut report = Report::new(title);
     runtime.block_on(measures(&run, &mut report));
+    if run.svg.is_some() && report.curves().is_empty() {
+        eprintln!("nothing was drawn: `{name}` measured no curve");
+        return ExitCode::from(2);
+    }
     let result = if run.json {
         format!("{:#}", report.json())
     } else if run.is_whole() {

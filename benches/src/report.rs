@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::curve::Curve;
 use crate::run::Group;
 
 /// How a row is shown. Samples are always nanoseconds for one event.
@@ -33,6 +34,7 @@ pub(crate) struct Row {
 pub struct Report {
     title: &'static str,
     groups: Vec<Group>,
+    curves: Vec<Curve>,
 }
 
 impl Row {
@@ -59,20 +61,11 @@ impl Row {
     }
 
     fn shown(&self) -> Option<String> {
-        let nanos = median(self.samples.clone())?;
-        Some(match self.unit {
-            Unit::Time if nanos < 10_000.0 => format!("{nanos:.0} ns"),
-            Unit::Time => format!("{:.1} µs", nanos / 1e3),
-            Unit::Rate => format!("{:.0} k/s", 1e6 / nanos),
-        })
+        Some(shown(median(self.samples.clone())?, self.unit))
     }
 
-    /// Half of the way between the quartiles, as a part of the median.
     fn spread(&self) -> Option<f64> {
-        let mut sorted = self.samples.clone();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let at = |quarter: usize| sorted.get(sorted.len() * quarter / 4).copied();
-        Some((at(3)? - at(1)?) / 2.0 / at(2)?)
+        spread(&self.samples)
     }
 }
 
@@ -83,12 +76,24 @@ impl Report {
         Self {
             title,
             groups: Vec::new(),
+            curves: Vec::new(),
         }
     }
 
     /// Adds a group whose rounds are over.
     pub fn add(&mut self, group: Group) {
         self.groups.push(group);
+    }
+
+    /// Adds a curve whose rounds are over.
+    pub fn add_curve(&mut self, curve: Curve) {
+        self.curves.push(curve);
+    }
+
+    /// The curves, in the order they were added.
+    #[must_use]
+    pub fn curves(&self) -> &[Curve] {
+        &self.curves
     }
 
     /// The table, in Markdown.
@@ -108,6 +113,7 @@ impl Report {
                 );
             }
         }
+        out.extend(self.curves.iter().map(Curve::table));
         out
     }
 
@@ -133,7 +139,8 @@ impl Report {
             .iter()
             .map(|group| json!({ "group": group.title, "measures": rows(group) }))
             .collect();
-        json!({ "title": self.title, "machine": machine(), "groups": groups })
+        let curves: Vec<_> = self.curves.iter().map(Curve::json).collect();
+        json!({ "title": self.title, "machine": machine(), "groups": groups, "curves": curves })
     }
 }
 
@@ -161,13 +168,36 @@ fn ratios<'a>(group: &'a Group, row: &'a Row) -> impl Iterator<Item = (&'static 
     })
 }
 
-fn median(mut samples: Vec<f64>) -> Option<f64> {
+/// A sample, nanoseconds for one event, in words.
+pub(crate) fn shown(nanos: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Time if nanos < 10_000.0 => format!("{nanos:.0} ns"),
+        Unit::Time => format!("{:.1} µs", nanos / 1e3),
+        Unit::Rate => format!("{:.0} k/s", 1e6 / nanos),
+    }
+}
+
+pub(crate) fn median(mut samples: Vec<f64>) -> Option<f64> {
     samples.sort_unstable_by(f64::total_cmp);
-    samples.get(samples.len() / 2).copied()
+    quartile(&samples, 2)
+}
+
+/// Half of the way between the quartiles, as a part of the median.
+pub(crate) fn spread(samples: &[f64]) -> Option<f64> {
+    let mut sorted = samples.to_owned();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let at = |quarter| quartile(&sorted, quarter);
+    Some((at(3)? - at(1)?) / 2.0 / at(2)?)
+}
+
+/// The sample that so many quarters of them are below.
+pub(crate) fn quartile(sorted: &[f64], quarter: usize) -> Option<f64> {
+    sorted.get(sorted.len() * quarter / 4).copied()
 }
 
 /// Processor, system and versions: what a figure means nothing without.
-fn machine() -> String {
+#[must_use]
+pub fn machine() -> String {
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpus
         .lines()

@@ -1,5 +1,6 @@
 //! Rounds: measures that are taken in turn, so that what disturbs one disturbs its floor as well.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,6 +18,8 @@ const SMOKE_EVENTS: usize = 64;
 pub struct Run {
     /// Whether to print JSON.
     pub json: bool,
+    /// The folder that curves are drawn into.
+    pub svg: Option<PathBuf>,
     /// Whether cargo runs this as a benchmark; as a test, one round of few events is enough.
     smoke: bool,
     /// Only measures whose `group/name` contains this.
@@ -24,23 +27,30 @@ pub struct Run {
 }
 
 impl Run {
-    /// Reads `[--json] [--test] [FILTER]` and what cargo adds: `--bench` for `cargo bench`, which
+    /// Reads `[--json] [--svg FOLDER] [--test] [FILTER]` and what cargo adds: `--bench` for `cargo bench`, which
     /// `cargo test` does not.
     ///
     /// # Errors
-    /// A sentence, if a benchmark is given any other flag. As a test it is given those of rustc's test
+    /// A sentence, if a benchmark is given any other flag, or no folder after `--svg`. As a test it is given those of rustc's test
     /// harness, which mean nothing here.
     pub fn from_args(args: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut run = Self {
             json: false,
+            svg: None,
             smoke: true,
             filter: None,
         };
         let mut test = false;
         let mut unknown = None;
-        for arg in args {
+        let mut args = args.into_iter();
+        while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--json" => run.json = true,
+                "--svg" => {
+                    let folder = args.next().filter(|folder| !folder.starts_with("--"));
+                    let folder = folder.ok_or("--svg needs the folder to draw into")?;
+                    run.svg = Some(folder.into());
+                }
                 "--bench" => run.smoke = false,
                 "--test" => test = true,
                 flag if flag.starts_with("--") => unknown = Some(arg),
@@ -50,7 +60,7 @@ impl Run {
         run.smoke |= test;
         match unknown {
             Some(flag) if !run.smoke => Err(format!(
-                "no such flag: {flag}; there are --json, --test and a filter"
+                "no such flag: {flag}; there are --json, --svg FOLDER, --test and a filter"
             )),
             _ => Ok(run),
         }
@@ -66,6 +76,18 @@ impl Run {
     #[must_use]
     pub fn rounds(&self) -> usize {
         if self.smoke { 1 } else { ROUNDS }
+    }
+
+    /// How many events a measure takes in a round, where `whole` is right for a whole run.
+    pub(crate) fn events(&self, whole: usize) -> usize {
+        if self.smoke { SMOKE_EVENTS } else { whole }
+    }
+
+    /// Whether the measure `name` of what is titled `title` was asked for.
+    pub(crate) fn wants(&self, title: &str, name: &str) -> bool {
+        let full = format!("{title}/{name}");
+        let filter = self.filter.as_ref();
+        filter.is_none_or(|filter| full.contains(filter.as_str()))
     }
 
     /// A group of measures. `title` says what they have in common.
@@ -98,11 +120,7 @@ impl Group {
     /// Whether any of these rows was asked for.
     #[must_use]
     pub fn wants(&self, name: &str) -> bool {
-        let full = format!("{}/{name}", self.title);
-        self.run
-            .filter
-            .as_ref()
-            .is_none_or(|filter| full.contains(filter.as_str()))
+        self.run.wants(self.title, name)
     }
 
     /// Runs `one` for `events` events one after another, and takes the mean: for what is too short to
@@ -149,7 +167,7 @@ impl Group {
     /// How many events a measure takes in a round of this run, where `whole` is right for a whole one.
     #[must_use]
     pub fn events(&self, whole: usize) -> usize {
-        if self.run.smoke { SMOKE_EVENTS } else { whole }
+        self.run.events(whole)
     }
 
     fn add(&mut self, name: &str, sample: f64) {
@@ -161,7 +179,7 @@ impl Group {
     }
 }
 
-fn nanos(time: Duration) -> f64 {
+pub(crate) fn nanos(time: Duration) -> f64 {
     time.as_secs_f64() * 1e9
 }
 
@@ -185,6 +203,21 @@ mod tests {
     fn a_flag_of_the_test_harness_is_an_error_only_for_a_benchmark() {
         assert!(run(&["--nocapture"]).is_ok());
         assert!(run(&["--nocapture", "--bench"]).is_err());
+    }
+
+    #[test]
+    fn curves_are_drawn_into_the_folder_that_is_given() {
+        let run = run(&["--svg", "pictures", "--bench", "actors"]).unwrap();
+        assert_eq!(run.svg, Some("pictures".into()));
+        assert_eq!(run.filter.as_deref(), Some("actors"));
+    }
+
+    #[test]
+    fn a_picture_without_a_folder_is_an_error() {
+        for args in [&["--bench", "--svg"][..], &["--svg", "--bench"]] {
+            let error = run(args).unwrap_err();
+            assert!(error.contains("needs the folder"), "{error}");
+        }
     }
 
     #[test]
