@@ -94,26 +94,33 @@ impl Bus {
 
     /// Leads the topics that match `filter` to `mailbox`. However many of its filters match, a mailbox gets an event once.
     pub fn subscribe(&self, filter: &TopicFilter, mailbox: &Mailbox) {
-        if let Some(queue) = self.durable().and_then(|of| of.queue(mailbox.name())) {
-            mailbox.read(queue);
+        self.subscribe_all(&[(filter.clone(), mailbox.clone())]);
+    }
+
+    /// The same for many at once. Each call makes a new table, so it takes as long for one as for all.
+    pub fn subscribe_all(&self, subscriptions: &[(TopicFilter, Mailbox)]) {
+        for (filter, mailbox) in subscriptions {
+            if let Some(queue) = self.durable().and_then(|of| of.queue(mailbox.name())) {
+                mailbox.read(queue);
+            }
+            if self.rules.may_know(filter) {
+                mailbox.remember();
+            }
+            let mut mailboxes = self
+                .mailboxes
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            // From the end: those of one mailbox follow each other.
+            if !mailboxes.iter().rev().any(|known| known.same(mailbox)) {
+                mailboxes.push(mailbox.clone());
+            }
         }
-        if self.rules.may_know(filter) {
-            mailbox.remember();
-        }
-        let mut mailboxes = self
-            .mailboxes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if !mailboxes.iter().any(|known| known.same(mailbox)) {
-            mailboxes.push(mailbox.clone());
-        }
-        drop(mailboxes);
-        self.lead(filter, mailbox, false);
+        self.lead(subscriptions, false);
     }
 
     /// The same for somebody who only looks on: an observer holds up neither a door's acknowledgement nor [`Bus::idle`].
     pub fn observe(&self, filter: &TopicFilter, mailbox: &Mailbox) {
-        self.lead(filter, mailbox, true);
+        self.lead(&[(filter.clone(), mailbox.clone())], true);
     }
 
     /// Leads `filter` to `mailbox` no longer. What already lies in it stays.
@@ -129,19 +136,17 @@ impl Bus {
         }
     }
 
-    fn lead(&self, filter: &TopicFilter, mailbox: &Mailbox, observer: bool) {
-        let subscriber = Subscriber {
-            mailbox: mailbox.clone(),
-            observer,
-        };
+    fn lead(&self, subscriptions: &[(TopicFilter, Mailbox)], observer: bool) {
         self.subscriptions.rcu(|table| {
             let mut table = FilterTree::clone(table);
-            table.insert(filter, subscriber.clone());
+            for (filter, mailbox) in subscriptions {
+                let mailbox = mailbox.clone();
+                table.insert(filter, Subscriber { mailbox, observer });
+            }
             table
         });
-        if is_system(filter) {
-            self.system.fetch_add(1, Ordering::Relaxed);
-        }
+        let system = subscriptions.iter().filter(|(filter, _)| is_system(filter));
+        self.system.fetch_add(system.count(), Ordering::Relaxed);
     }
 
     /// What holds for single topics.

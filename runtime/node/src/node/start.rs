@@ -11,7 +11,7 @@ use tokio::sync::{Notify, SetOnce, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use whirlwind_bus::{
-    Bus, Capacity, DeadLetterLimits, DeadLetters, Inbox, MailboxSpec, Overflow, TopicRule,
+    Bus, Capacity, DeadLetterLimits, DeadLetters, Inbox, Mailbox, MailboxSpec, Overflow, TopicRule,
     TopicRules,
 };
 use whirlwind_component::{Component, EngineError, NoRoom};
@@ -342,7 +342,7 @@ fn actors(
     mut components: BTreeMap<String, Component>,
 ) -> BTreeMap<String, Arc<Actor>> {
     let parents = tree::parents(&app.root);
-    let mut actors = BTreeMap::new();
+    let (mut actors, mut subscriptions) = (BTreeMap::new(), Vec::new());
     for spec in app.actors.values() {
         let Some(component) = components.remove(&spec.name) else {
             continue; // `load` answers all of them or an error
@@ -351,7 +351,7 @@ fn actors(
             source: format!("/{}/{}", app.name, spec.name),
             changes: Changes::new(spec.instances, component),
             bus: Arc::clone(bus),
-            inbox: inbox(bus, spec),
+            inbox: inbox(bus, spec, &mut subscriptions),
             backoff: parents
                 .get(spec.name.as_str())
                 .unwrap_or(&&app.root)
@@ -366,10 +366,11 @@ fn actors(
         };
         actors.insert(spec.name.clone(), Arc::new(actor));
     }
+    bus.subscribe_all(&subscriptions);
     actors
 }
 
-fn inbox(bus: &Bus, spec: &app::Actor) -> Inbox {
+fn inbox(bus: &Bus, spec: &app::Actor, subscriptions: &mut Vec<(TopicFilter, Mailbox)>) -> Inbox {
     let (mailbox, inbox) = bus.mailbox(MailboxSpec {
         name: spec.name.as_str().into(),
         capacity: Capacity {
@@ -379,9 +380,8 @@ fn inbox(bus: &Bus, spec: &app::Actor) -> Inbox {
         overflow: spec.mailbox.overflow.into(),
         partition: spec.partition.clone(),
     });
-    for filter in &spec.subscribe {
-        bus.subscribe(filter, &mailbox);
-    }
+    let filters = spec.subscribe.iter();
+    subscriptions.extend(filters.map(|filter| (filter.clone(), mailbox.clone())));
     inbox
 }
 
