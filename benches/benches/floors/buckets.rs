@@ -53,6 +53,9 @@ pub async fn measure(run: &Run, report: &mut Report, buckets: &Path) {
             std::slice::from_ref(&rows.direct),
         );
     }
+    if !group.is_wanted() {
+        return;
+    }
     let folder = folder();
     let sled = SledKeyValue::open(folder.path().join("sled"));
     let store = Store::open(folder.path().join("store")).unwrap().store;
@@ -73,14 +76,14 @@ pub async fn measure(run: &Run, report: &mut Report, buckets: &Path) {
     for _ in 0..run.rounds() {
         for (rows, side) in &mut sides {
             group
-                .mean(rows.direct, 20_000, async || {
+                .mean(rows.direct, 10_000, async || {
                     side.turn(&topic, &nothing).await;
                     side.bucket.increment("n", 1).await.unwrap();
                 })
                 .await;
             side.provider.flush().await.unwrap();
             group
-                .mean(rows.inside, 20_000, async || {
+                .mean(rows.inside, 10_000, async || {
                     side.turn(&topic, &script).await
                 })
                 .await;

@@ -49,6 +49,9 @@ pub async fn measure(run: &Run, report: &mut Report) {
             std::slice::from_ref(&fan.queues),
         );
     }
+    if !group.is_wanted() {
+        return;
+    }
     let mut sides: Vec<_> = FANS
         .iter()
         .map(|fan| {

@@ -22,6 +22,9 @@ pub async fn per_message(run: &Run, report: &mut Report, relay: &Path) {
         .group("an instance per message")
         .row(BARE, Unit::Time, &[])
         .row(OURS, Unit::Time, &[BARE]);
+    if !group.is_wanted() {
+        return;
+    }
     let floor = Floor::pooling(relay);
     let settings = Settings {
         isolation: Isolation::PerMessage,
@@ -58,6 +61,9 @@ pub async fn one_more(run: &Run, report: &mut Report, relay: &Path) {
         .row(BARE, Unit::Time, &[])
         .row(OURS, Unit::Time, &[BARE])
         .row(NODE, Unit::Time, &[BARE, OURS]);
+    if !group.is_wanted() {
+        return;
+    }
     let floor = Floor::resident(relay);
     let component = component(relay, Settings::default()).await;
     let (_folder, node) = relays(relay, 1).await;

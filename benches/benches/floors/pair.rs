@@ -43,6 +43,9 @@ pub async fn measure(run: &Run, report: &mut Report, relay: &Path) {
             Unit::Rate,
             &[BARE, HANDLES, CALLS_64, NATIVE_64],
         );
+    if !group.is_wanted() {
+        return;
+    }
     let floor = Floor::resident(relay);
     let (mut bare_a, mut bare_b) = (floor.instantiate().await, floor.instantiate().await);
     let component = component(relay, Settings::default()).await;
@@ -57,13 +60,13 @@ pub async fn measure(run: &Run, report: &mut Report, relay: &Path) {
 
     for _ in 0..run.rounds() {
         group
-            .median(BARE, 20_000, async || {
+            .median(BARE, 10_000, async || {
                 let event = bare_a.relay(IN, &event()).await;
                 bare_b.relay(MIDDLE, &event).await;
             })
             .await;
         group
-            .median(HANDLES, 20_000, async || {
+            .median(HANDLES, 10_000, async || {
                 let event = Arc::new(event());
                 hosted_a.call(&topic, &event, of_a.outbox()).await.commit();
                 let event = of_a.take();
@@ -86,14 +89,14 @@ pub async fn measure(run: &Run, report: &mut Report, relay: &Path) {
 
 async fn one_in_flight(group: &mut Group, name: &str, way: impl Way) {
     if group.wants(name) {
-        let times = driver::one_in_flight(way, group.events(20_000)).await;
+        let times = driver::one_in_flight(way, group.events(10_000)).await;
         group.add_median(name, times);
     }
 }
 
 async fn saturated(group: &mut Group, name: &str, way: impl Way) {
     if group.wants(name) {
-        let events = group.events(50_000);
+        let events = group.events(25_000);
         let total = driver::saturated(way, 64, events).await;
         group.add_total(name, events, total);
     }

@@ -54,6 +54,9 @@ pub async fn measure(run: &Run, report: &mut Report) {
             std::slice::from_ref(&among.exact),
         );
     }
+    if !group.is_wanted() {
+        return;
+    }
     let sides: Vec<_> = AMONG
         .iter()
         .map(|among| (among, exact(among.filters), tree(among.filters)))

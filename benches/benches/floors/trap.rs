@@ -35,6 +35,9 @@ pub async fn measure(run: &Run, report: &mut Report, misbehave: &Path) {
         .row(TOLD, Unit::Time, &[BARE])
         .row(HANDLE, Unit::Time, &[BARE, TOLD])
         .row(NODE, Unit::Time, &[BARE, TOLD, HANDLE]);
+    if !group.is_wanted() {
+        return;
+    }
     let floor = Floor::resident(misbehave);
     let mut bare = Some(floor.instantiate().await);
     let component = component(misbehave, Settings::default()).await;
