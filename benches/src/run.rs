@@ -117,7 +117,13 @@ impl Group {
         self
     }
 
-    /// Whether any of these rows was asked for.
+    /// Whether any of its rows was asked for: else nothing has to be set up for them.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.rows.iter().any(|row| self.wants(row.name))
+    }
+
+    /// Whether this row was asked for.
     #[must_use]
     pub fn wants(&self, name: &str) -> bool {
         self.run.wants(self.title, name)
@@ -229,5 +235,16 @@ mod tests {
         assert!(wants("a turn", "bare"));
         assert!(wants("turn/bare", "bare"));
         assert!(!wants("turn/bare", "handle"));
+    }
+
+    #[test]
+    fn a_group_is_wanted_if_one_of_its_rows_is() {
+        let is_wanted = |filter: &str| {
+            let group = run(&[filter]).unwrap().group("a turn");
+            let group = group.row("bare", Unit::Time, &[]);
+            group.row("handle", Unit::Time, &["bare"]).is_wanted()
+        };
+        assert!(is_wanted("a turn") && is_wanted("handle"));
+        assert!(!is_wanted("trap"));
     }
 }

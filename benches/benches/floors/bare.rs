@@ -32,7 +32,13 @@ wasmtime::component::bindgen!({
 /// What a publish is answered where nothing is made of it: as long as the ids that a node gives.
 pub const ID: &str = "00000000-0000-8000-8000-000000000000";
 
-/// The relay, compiled and linked.
+/// What fixtures import beside the producer and WASI, and no measure makes them call.
+const NOT_CALLED: [(&str, &str); 2] = [
+    ("wasi:config/store@0.2.0-rc.1", "get"),
+    ("wasi:logging/logging@0.1.0-draft", "log"),
+];
+
+/// A component that hears and publishes events, compiled and linked.
 pub struct Floor {
     engine: Engine,
     relay: RelayPre<Host>,
@@ -54,12 +60,12 @@ struct Host {
 
 impl Floor {
     /// Instances that live on.
-    pub fn resident(relay: &Path) -> Self {
-        Self::new(relay, Config::new().concurrency_support(false))
+    pub fn resident(file: &Path) -> Self {
+        Self::new(file, Config::new().concurrency_support(false))
     }
 
     /// Instances from a pool, as cheap as they get.
-    pub fn pooling(relay: &Path) -> Self {
+    pub fn pooling(file: &Path) -> Self {
         let mut pool = PoolingAllocationConfig::new();
         pool.linear_memory_keep_resident(64 << 10)
             .pagemap_scan(wasmtime::Enabled::Auto);
@@ -67,15 +73,23 @@ impl Floor {
         config
             .concurrency_support(false)
             .allocation_strategy(wasmtime::InstanceAllocationStrategy::Pooling(pool));
-        Self::new(relay, &config)
+        Self::new(file, &config)
     }
 
-    fn new(relay: &Path, config: &Config) -> Self {
+    fn new(file: &Path, config: &Config) -> Self {
         let engine = Engine::new(config).unwrap();
-        let component = Component::from_file(&engine, relay).unwrap();
+        let component = Component::from_file(&engine, file).unwrap();
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
         Relay::add_to_linker::<Host, HasSelf<Host>>(&mut linker, |host| host).unwrap();
+        for (interface, function) in NOT_CALLED {
+            let mut interface = linker.instance(interface).unwrap();
+            interface
+                .func_new(function, |_, _, _, _| {
+                    Err(wasmtime::Error::msg("it is not called"))
+                })
+                .unwrap();
+        }
         let relay = RelayPre::new(linker.instantiate_pre(&component).unwrap()).unwrap();
         Self { engine, relay }
     }
@@ -96,6 +110,15 @@ impl Floor {
 impl Bare {
     /// Handles one event and forgets what it published.
     pub async fn call(&mut self, topic: &str, event: &Event) {
+        self.try_call(topic, event).await.unwrap();
+    }
+
+    /// Handles one event that it traps at, and drops it.
+    pub async fn trap(mut self, topic: &str, event: &Event) -> wasmtime::Error {
+        self.try_call(topic, event).await.unwrap_err()
+    }
+
+    async fn try_call(&mut self, topic: &str, event: &Event) -> wasmtime::Result<()> {
         let event = types::Event {
             id: event.id(),
             source: event.source(),
@@ -109,8 +132,9 @@ impl Bare {
             data: event.data(),
         };
         let handler = self.relay.whirlwind_actor_handler();
-        let answer = handler.call_on_receive(&mut self.store, event).await;
-        answer.unwrap().unwrap();
+        let answer = handler.call_on_receive(&mut self.store, event).await?;
+        answer.expect("it handles what it does not trap at");
+        Ok(())
     }
 
     /// Handles one event and answers the one that it published.

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use whirlwind_component::{
     Component, Effects, Engine, EngineConfig, Instance, Outbox, Outcome, PublishError, Reply,
-    Settings, Turn,
+    Settings, Trap, Turn,
 };
 use whirlwind_event::{Event, EventBuilder, Topic};
 
@@ -27,29 +27,49 @@ impl Hosted {
         Self(Some(component.instantiate().await.unwrap()))
     }
 
-    /// Handles one event, and gives the outbox back to be committed.
+    /// Handles one event that touches no bucket, and gives the outbox back to be committed.
     pub async fn call(
         &mut self,
         topic: &Topic,
         event: &Arc<Event>,
         outbox: Box<dyn Outbox>,
     ) -> Box<dyn Outbox> {
-        let turn = Turn {
-            topic: topic.clone(),
-            event: Arc::clone(event),
-            outbox,
-            atomic: true,
-        };
-        match self.0.take().expect("it never traps").handle(turn).await {
-            Outcome::Done(instance, Reply::Ok(Effects { outbox, staged })) => {
+        self.turn(topic, event, outbox).await.outbox
+    }
+
+    /// Handles one event, and gives all that it did back to be committed.
+    pub async fn turn(
+        &mut self,
+        topic: &Topic,
+        event: &Arc<Event>,
+        outbox: Box<dyn Outbox>,
+    ) -> Effects {
+        let instance = self.0.take().expect("it never traps");
+        match instance.handle(turn(topic, event, outbox)).await {
+            Outcome::Done(instance, Reply::Ok(effects)) => {
                 self.0 = Some(instance);
-                for bucket in staged.into_buckets() {
-                    bucket.apply().await.expect("memory takes all");
-                }
-                outbox
+                effects
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Handles one event that it traps at.
+    pub async fn trap(self, topic: &Topic, event: &Arc<Event>, outbox: Box<dyn Outbox>) -> Trap {
+        let instance = self.0.expect("it never trapped");
+        match instance.handle(turn(topic, event, outbox)).await {
+            Outcome::Trapped(trap) => trap,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn turn(topic: &Topic, event: &Arc<Event>, outbox: Box<dyn Outbox>) -> Turn {
+    Turn {
+        topic: topic.clone(),
+        event: Arc::clone(event),
+        outbox,
+        atomic: true,
     }
 }
 

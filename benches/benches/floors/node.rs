@@ -1,35 +1,17 @@
-//! A whole node with two actors, the relay twice.
+//! Components as actors of a whole node.
 
 use std::path::Path;
-use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::time::Instant;
-use whirlwind::event::TopicFilter;
+use whirlwind::event::{Event, Topic, TopicFilter};
 use whirlwind::{App, Node, Seen, Subscription, Variables};
 
-use crate::events::{IN, MIDDLE, OUT, event, topic};
+use crate::driver::Way;
+use crate::events::{IN, MIDDLE, OUT, topic};
 
-/// Starts it in a folder that goes when it is dropped.
-pub async fn start(relay: &Path, instances: usize) -> (TempDir, Node) {
-    let relay = relay.display();
-    let manifest = format!(
-        r#"
-        manifest = 1
-        [app]
-        name = "bench"
-        [actor.a]
-        component = "{relay}"
-        instances = {instances}
-        subscribe = ["{IN}"]
-        publish   = ["{MIDDLE}"]
-        [actor.b]
-        component = "{relay}"
-        instances = {instances}
-        subscribe = ["{MIDDLE}"]
-        publish   = ["{OUT}"]
-        "#
-    );
+/// Starts an app of these actors, in a folder that goes when it is dropped.
+pub async fn start(actors: &str) -> (TempDir, Node) {
+    let manifest = format!("manifest = 1\n[app]\nname = \"bench\"\n{actors}");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("whirlwind.toml");
     std::fs::write(&file, manifest).unwrap();
@@ -37,53 +19,51 @@ pub async fn start(relay: &Path, instances: usize) -> (TempDir, Node) {
     (folder, Node::builder(app).start().await.unwrap())
 }
 
-/// Publishes an event, waits for what comes of it, and so on. Answers how long each took.
-///
-/// The driver is a task of the runtime like the actors: on the thread that blocks on the runtime, each
-/// event would also wake a thread.
-pub async fn one_in_flight(node: &Node, events: usize) -> Vec<Duration> {
-    let node = node.clone();
-    let driver = tokio::spawn(async move {
-        let (input, mut outputs) = (topic(IN), outputs(&node));
-        let mut times = Vec::with_capacity(events);
-        for _ in 0..events {
-            let start = Instant::now();
-            node.publish(&input, event()).await.unwrap();
-            next(&mut outputs).await;
-            times.push(start.elapsed());
-        }
-        times
-    });
-    driver.await.unwrap()
+/// Two actors, `a` and `b`, each of which is the relay: from [`IN`] over [`MIDDLE`] to [`OUT`].
+pub async fn relays(relay: &Path, instances: usize) -> (TempDir, Node) {
+    let actors = format!(
+        r#"
+        [actor.a]
+        component = {relay:?}
+        instances = {instances}
+        subscribe = ["{IN}"]
+        publish   = ["{MIDDLE}"]
+        [actor.b]
+        component = {relay:?}
+        instances = {instances}
+        subscribe = ["{MIDDLE}"]
+        publish   = ["{OUT}"]
+        "#
+    );
+    start(&actors).await
 }
 
-/// Keeps `window` events in flight until so many have come through. Answers how long they all took.
-pub async fn saturated(node: &Node, window: usize, events: usize) -> Duration {
-    let node = node.clone();
-    let driver = tokio::spawn(async move {
-        let (input, mut outputs) = (topic(IN), outputs(&node));
-        let start = Instant::now();
-        for _ in 0..window.min(events) {
-            node.publish(&input, event()).await.unwrap();
-        }
-        for seen in 0..events {
-            next(&mut outputs).await;
-            if seen + window < events {
-                node.publish(&input, event()).await.unwrap();
-            }
-        }
-        start.elapsed()
-    });
-    driver.await.unwrap()
+/// From a topic to a topic, as whoever embeds the node sees it.
+pub struct Through {
+    node: Node,
+    input: Topic,
+    outputs: Subscription,
 }
 
-fn outputs(node: &Node) -> Subscription {
-    node.subscribe(&TopicFilter::parse(OUT).unwrap())
+impl Through {
+    pub fn new(node: &Node, input: &str, output: &str) -> Self {
+        Self {
+            node: node.clone(),
+            input: topic(input),
+            outputs: node.subscribe(&TopicFilter::parse(output).unwrap()),
+        }
+    }
 }
 
-async fn next(outputs: &mut Subscription) {
-    match outputs.next().await {
-        Some(Seen::Event { .. }) => {}
-        other => panic!("instead of an event: {other:?}"),
+impl Way for Through {
+    async fn put(&self, event: Event) {
+        self.node.publish(&self.input, event).await.unwrap();
+    }
+
+    async fn take(&mut self) {
+        match self.outputs.next().await {
+            Some(Seen::Event { .. }) => {}
+            other => panic!("instead of an event: {other:?}"),
+        }
     }
 }
