@@ -146,10 +146,18 @@ impl Group {
         self.add(name, nanos(total) / events as f64);
     }
 
+    /// Takes the bytes of one of many things, for a row of [`Unit::Bytes`].
+    pub fn add_bytes(&mut self, name: &str, bytes: f64) {
+        self.add(name, bytes);
+    }
+
     /// How many events a measure takes in a round of this run, where `whole` is right for a whole one.
     #[must_use]
     pub fn events(&self, whole: usize) -> usize {
-        if self.run.smoke { SMOKE_EVENTS } else { whole }
+        match self.run.smoke {
+            true => whole.min(SMOKE_EVENTS),
+            false => whole,
+        }
     }
 
     fn add(&mut self, name: &str, sample: f64) {

@@ -1,23 +1,22 @@
 //! Each thing that Whirlwind does with an event, beside the least that could do the same.
 //!
-//! - [`events`]: the event that goes round, and the one that a handler publishes
-//! - [`bare`]: a component called through wasmtime's bindings with nothing around it: the floor
-//! - [`hosted`]: the same component as an [`Instance`](whirlwind_component::Instance)
-//! - [`node`]: the same component twice, as actors of a whole node
+//! - [`bare`](whirlwind_benches::bare): a component called through wasmtime's bindings with nothing around it: the floor
+//! - [`hosted`]: the same component as an [`Instance`](whirlwind_component::Instance), and what it published in a [`slot`]
+//! - [`pair`](whirlwind_benches::pair): the same component twice, as actors of a whole node
 //!
 //! `cargo bench --workspace --bench floors [-- [--json] [--test] [FILTER]]`; see `docs/benchmarks.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a benchmark reports by panicking
 
-mod bare;
-mod events;
 mod hosted;
-mod node;
+mod slot;
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use whirlwind_benches::{Report, Run, Unit};
+use whirlwind_benches::bare::Floor;
+use whirlwind_benches::events::{IN, MIDDLE, event, event_with, topic};
+use whirlwind_benches::{Report, Run, Unit, pair};
 use whirlwind_bus::{
     Bus, Capacity, DeadLetterLimits, DeadLetters, Envelope, MailboxSpec, Overflow, TopicRules,
 };
@@ -28,9 +27,8 @@ use whirlwind_provider_api::{Bucket, KeyValue, Linked};
 use whirlwind_provider_sled::SledKeyValue;
 use whirlwind_tests::guest;
 
-use crate::bare::Floor;
-use crate::events::{Commit, IN, MIDDLE, Slot, event, event_with, topic};
 use crate::hosted::{Hosted, KeepNothing, component};
+use crate::slot::{Commit, Slot};
 
 /// The binary's allocator.
 #[global_allocator]
@@ -122,8 +120,8 @@ async fn pair(run: &Run, report: &mut Report, relay: &Path) {
     let mut hosted_b = Hosted::new(&component).await;
     let (of_a, of_b) = (Slot::default(), Slot::default());
     let (topic, middle) = (topic(IN), topic(MIDDLE));
-    let (_single_folder, single) = node::start(relay, 1).await;
-    let (_fourfold_folder, fourfold) = node::start(relay, 4).await;
+    let (_single_folder, single) = pair::start(relay, 1).await;
+    let (_fourfold_folder, fourfold) = pair::start(relay, 4).await;
 
     for _ in 0..run.rounds() {
         group
@@ -142,13 +140,13 @@ async fn pair(run: &Run, report: &mut Report, relay: &Path) {
             })
             .await;
         if group.wants(ONE) {
-            let times = node::one_in_flight(&single, group.events(20_000)).await;
+            let times = pair::one_in_flight(&single, group.events(20_000)).await;
             group.add_median(ONE, times);
         }
         for (name, node) in [(WINDOW_1, &single), (WINDOW_4, &fourfold)] {
             if group.wants(name) {
                 let events = group.events(50_000);
-                let total = node::saturated(node, 64, events).await;
+                let total = pair::saturated(node, 64, events).await;
                 group.add_total(name, events, total);
             }
         }

@@ -1,5 +1,6 @@
 //! A whole node with two actors, the relay twice.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,29 +13,44 @@ use crate::events::{IN, MIDDLE, OUT, event, topic};
 
 /// Starts it in a folder that goes when it is dropped.
 pub async fn start(relay: &Path, instances: usize) -> (TempDir, Node) {
-    let relay = relay.display();
-    let manifest = format!(
+    let folder = tempfile::tempdir().unwrap();
+    let node = start_in(folder.path(), relay, instances, 0).await;
+    (folder, node)
+}
+
+/// Starts it in a folder, beside so many actors that nothing is said to: the relay again, each with a subscription of its own.
+/// Compiled code is found there by the next one.
+pub async fn start_in(folder: &Path, relay: &Path, instances: usize, idle: usize) -> Node {
+    // A short path: a manifest of ten thousand actors may have 1 MiB.
+    std::fs::copy(relay, folder.join("relay.wasm")).unwrap();
+    let mut manifest = format!(
         r#"
         manifest = 1
         [app]
         name = "bench"
         [actor.a]
-        component = "{relay}"
+        component = "relay.wasm"
         instances = {instances}
         subscribe = ["{IN}"]
         publish   = ["{MIDDLE}"]
         [actor.b]
-        component = "{relay}"
+        component = "relay.wasm"
         instances = {instances}
         subscribe = ["{MIDDLE}"]
         publish   = ["{OUT}"]
         "#
     );
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("whirlwind.toml");
+    for number in 0..idle {
+        // Writing to a `String` cannot fail.
+        let _ = write!(
+            manifest,
+            "\n[actor.idle-{number}]\ncomponent = \"relay.wasm\"\nsubscribe = [\"idle/{number}\"]"
+        );
+    }
+    let file = folder.join("whirlwind.toml");
     std::fs::write(&file, manifest).unwrap();
     let app = App::load(&file, &Variables::none()).unwrap();
-    (folder, Node::builder(app).start().await.unwrap())
+    Node::builder(app).start().await.unwrap()
 }
 
 /// Publishes an event, waits for what comes of it, and so on. Answers how long each took.
@@ -77,7 +93,8 @@ pub async fn saturated(node: &Node, window: usize, events: usize) -> Duration {
     driver.await.unwrap()
 }
 
-fn outputs(node: &Node) -> Subscription {
+/// What the pair publishes, from now on.
+pub fn outputs(node: &Node) -> Subscription {
     node.subscribe(&TopicFilter::parse(OUT).unwrap())
 }
 
