@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::Unit;
-use crate::report::{median, quartile, shown, spread};
+use crate::report::{median, quartile, rate, relative_spread, time};
 use crate::run::{Run, nanos};
 
 /// Rounds of a whole run: fewer than of other measures, since each has many points.
@@ -107,8 +106,8 @@ impl Shows {
     #[must_use]
     pub fn words(self, value: f64) -> String {
         match self {
-            Self::Time => shown(value, Unit::Time),
-            Self::Rate => shown(1e9 / value, Unit::Rate),
+            Self::Time => time(value),
+            Self::Rate => rate(1e9 / value),
             Self::Throughput if value < 1e7 => format!("{:.1} MB/s", value / 1e6),
             Self::Throughput if value < 1e9 => format!("{:.0} MB/s", value / 1e6),
             Self::Throughput => format!("{:.1} GB/s", value / 1e9),
@@ -260,7 +259,7 @@ impl Curve {
         Some(format!(
             " {} | {:.0} % | {:.2}x |",
             self.shows.words(value),
-            spread(&point.samples)? * 100.0,
+            relative_spread(&point.samples)? * 100.0,
             self.ratio(line, point)?
         ))
     }
@@ -285,7 +284,7 @@ impl Curve {
                 json!({
                     "size": point.size,
                     "ns": median(point.samples.clone()),
-                    "spread": spread(&point.samples),
+                    "spread": relative_spread(&point.samples),
                     "ratio": self.ratio(line, point),
                     "rounds_ns": point.samples,
                 })

@@ -8,10 +8,26 @@
 //! - [`run`]: [`Run`], what the command line asks for, and [`Group`], measures that are taken in turn
 //! - [`report`]: the table, and the same as JSON
 //! - [`curve`]: [`Curve`], measures over the sizes of something that grows
+//! - [`load`]: a load that goes on for long, window by window, and whether anything grows
+//! - [`memory`]: what a process has in memory
 //!
-//! The measures themselves are in `benches/`. This crate measures and judges nothing: a goal is for whoever reads the table.
+//! What several of them measure:
+//!
+//! - [`events`]: the event that goes round
+//! - [`bare`]: a component called through wasmtime's bindings with nothing around it: the floor
+//! - [`node`]: components as actors of a whole node
+//! - [`driver`]: who puts events into one end of a way through actors and waits at the other
+//!
+//! The measures themselves are in `benches/`. This crate judges nothing: a goal is for whoever reads the table.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a benchmark reports by panicking
 
+pub mod bare;
 pub mod curve;
+pub mod driver;
+pub mod events;
+pub mod load;
+pub mod memory;
+pub mod node;
 pub mod report;
 pub mod run;
 
@@ -19,12 +35,12 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 pub use curve::{Axis, Curve, Shows};
+pub use load::{Load, Window};
 pub use report::{Against, Report, Unit};
 pub use run::{Group, Run};
 
 /// The main function of the benchmark `name`: reads the command line, runs `measures` as the binary runs a node, and prints what
 /// they added to the report.
-#[allow(clippy::expect_used)] // a benchmark reports by panicking
 pub fn main(
     name: &str,
     title: &'static str,
@@ -37,14 +53,8 @@ pub fn main(
             return ExitCode::from(2);
         }
     };
-    // As the binary makes its own.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .event_interval(8)
-        .enable_all()
-        .build()
-        .expect("a runtime");
     let mut report = Report::new(title);
-    runtime.block_on(measures(&run, &mut report));
+    runtime().block_on(measures(&run, &mut report));
     if run.svg.is_some() && report.curves().is_empty() {
         eprintln!("nothing was drawn: `{name}` measured no curve");
         return ExitCode::from(2);
@@ -60,4 +70,13 @@ pub fn main(
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE, // whoever reads it went away
     }
+}
+
+/// A runtime as the binary makes its own.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .event_interval(8)
+        .enable_all()
+        .build()
+        .expect("a runtime")
 }

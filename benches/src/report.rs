@@ -6,15 +6,18 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::curve::Curve;
+use crate::load::Load;
 use crate::run::Group;
 
-/// How a row is shown. Samples are always nanoseconds for one event.
+/// How a row is shown. Samples are nanoseconds for one event, but for those of [`Bytes`](Unit::Bytes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// As the time of one event; a ratio is how many times the floor's time it takes.
     Time,
     /// As events in a second; a ratio is how many times the floor's rate it reaches.
     Rate,
+    /// As memory: samples are bytes of one thing of many. A ratio is how many times the floor's bytes it takes.
+    Bytes,
 }
 
 /// The rows of the same group that a row is compared with, its floor first. A floor has none.
@@ -35,6 +38,17 @@ pub struct Report {
     title: &'static str,
     groups: Vec<Group>,
     curves: Vec<Curve>,
+    loads: Vec<Load>,
+}
+
+impl Unit {
+    /// What its samples are called in JSON.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Time | Self::Rate => "ns",
+            Self::Bytes => "bytes",
+        }
+    }
 }
 
 impl Row {
@@ -53,7 +67,7 @@ impl Row {
         median(
             pairs
                 .map(|(own, floor)| match self.unit {
-                    Unit::Time => own / floor,
+                    Unit::Time | Unit::Bytes => own / floor,
                     Unit::Rate => floor / own,
                 })
                 .collect(),
@@ -61,11 +75,16 @@ impl Row {
     }
 
     fn shown(&self) -> Option<String> {
-        Some(shown(median(self.samples.clone())?, self.unit))
+        let median = median(self.samples.clone())?;
+        Some(match self.unit {
+            Unit::Time => time(median),
+            Unit::Rate => rate(median),
+            Unit::Bytes => bytes(median),
+        })
     }
 
     fn spread(&self) -> Option<f64> {
-        spread(&self.samples)
+        relative_spread(&self.samples)
     }
 }
 
@@ -77,6 +96,7 @@ impl Report {
             title,
             groups: Vec::new(),
             curves: Vec::new(),
+            loads: Vec::new(),
         }
     }
 
@@ -94,6 +114,11 @@ impl Report {
     #[must_use]
     pub fn curves(&self) -> &[Curve] {
         &self.curves
+    }
+
+    /// Adds a load that is over.
+    pub fn add_load(&mut self, load: Load) {
+        self.loads.push(load);
     }
 
     /// The table, in Markdown.
@@ -114,6 +139,9 @@ impl Report {
             }
         }
         out.extend(self.curves.iter().map(Curve::table));
+        for load in &self.loads {
+            out = format!("{out}\n{}", load.table());
+        }
         out
     }
 
@@ -124,12 +152,13 @@ impl Report {
             let rows = group.rows.iter().filter(|row| !row.samples.is_empty());
             rows.map(|row| {
                 let ratios = ratios(group, row).map(|(floor, ratio)| (floor.to_owned(), ratio));
+                let key = row.unit.key();
                 json!({
                     "name": row.name,
-                    "ns": median(row.samples.clone()),
+                    key: median(row.samples.clone()),
                     "spread": row.spread(),
                     "ratios": ratios.collect::<std::collections::BTreeMap<_, _>>(),
-                    "rounds_ns": row.samples,
+                    format!("rounds_{key}"): row.samples,
                 })
             })
             .collect()
@@ -140,14 +169,21 @@ impl Report {
             .map(|group| json!({ "group": group.title, "measures": rows(group) }))
             .collect();
         let curves: Vec<_> = self.curves.iter().map(Curve::json).collect();
-        json!({ "title": self.title, "machine": machine(), "groups": groups, "curves": curves })
+        let loads: Vec<_> = self.loads.iter().map(Load::json).collect();
+        json!({
+            "title": self.title,
+            "machine": machine(),
+            "groups": groups,
+            "curves": curves,
+            "loads": loads,
+        })
     }
 }
 
 fn line(group: &Group, row: &Row) -> String {
     let ratios: Vec<_> = ratios(group, row)
         .map(|(floor, ratio)| match row.unit {
-            Unit::Time => format!("{ratio:.2}x {floor}"),
+            Unit::Time | Unit::Bytes => format!("{ratio:.2}x {floor}"),
             Unit::Rate => format!("{ratio:.2}x the rate of {floor}"),
         })
         .collect();
@@ -168,12 +204,26 @@ fn ratios<'a>(group: &'a Group, row: &'a Row) -> impl Iterator<Item = (&'static 
     })
 }
 
-/// A sample, nanoseconds for one event, in words.
-pub(crate) fn shown(nanos: f64, unit: Unit) -> String {
-    match unit {
-        Unit::Time if nanos < 10_000.0 => format!("{nanos:.0} ns"),
-        Unit::Time => format!("{:.1} µs", nanos / 1e3),
-        Unit::Rate => format!("{:.0} k/s", 1e6 / nanos),
+/// A time, of nanoseconds.
+pub(crate) fn time(nanos: f64) -> String {
+    match nanos.abs() {
+        short if short < 10_000.0 => format!("{nanos:.0} ns"),
+        long if long < 10_000_000.0 => format!("{:.1} µs", nanos / 1e3),
+        _ => format!("{:.1} ms", nanos / 1e6),
+    }
+}
+
+/// A rate, of nanoseconds for one event.
+pub(crate) fn rate(nanos: f64) -> String {
+    format!("{:.0} k/s", 1e6 / nanos)
+}
+
+/// Memory, of bytes.
+pub(crate) fn bytes(bytes: f64) -> String {
+    let kib = bytes / 1024.0;
+    match kib.abs() {
+        little if little < 10_240.0 => format!("{kib:.1} KiB"),
+        _ => format!("{:.1} MiB", kib / 1024.0),
     }
 }
 
@@ -182,12 +232,16 @@ pub(crate) fn median(mut samples: Vec<f64>) -> Option<f64> {
     quartile(&samples, 2)
 }
 
-/// Half of the way between the quartiles, as a part of the median.
+/// Half of the way between the quartiles.
 pub(crate) fn spread(samples: &[f64]) -> Option<f64> {
     let mut sorted = samples.to_owned();
     sorted.sort_unstable_by(f64::total_cmp);
-    let at = |quarter| quartile(&sorted, quarter);
-    Some((at(3)? - at(1)?) / 2.0 / at(2)?)
+    Some((quartile(&sorted, 3)? - quartile(&sorted, 1)?) / 2.0)
+}
+
+/// The same, as a part of the median.
+pub(crate) fn relative_spread(samples: &[f64]) -> Option<f64> {
+    Some(spread(samples)? / median(samples.to_owned())?)
 }
 
 /// The sample that so many quarters of them are below.
@@ -263,6 +317,36 @@ mod tests {
         assert!(table.contains("| 2.00x the rate of floor |"), "{table}");
         assert!(!table.contains("not asked for"), "{table}");
         assert_eq!(report.json()["groups"][0]["measures"][1]["ns"], 204.0);
+    }
+
+    #[test]
+    fn memory_is_bytes_in_the_table_and_in_json() {
+        let run = Run::from_args([]).unwrap();
+        let group = run.group("memory").row("floor", Unit::Bytes, &[]);
+        let mut group = group.row("ours", Unit::Bytes, &["floor"]);
+        group.add_bytes("floor", 4096.0);
+        group.add_bytes("ours", 5120.0);
+        let mut report = Report::new("title");
+        report.add(group);
+        let table = report.table();
+        assert!(
+            table.contains("| ours | 5.0 KiB | 0 % | 1.25x floor |"),
+            "{table}"
+        );
+        let ours = &report.json()["groups"][0]["measures"][1];
+        assert_eq!(
+            (&ours["bytes"], &ours["rounds_bytes"][0]),
+            (&json!(5120.0), &json!(5120.0))
+        );
+    }
+
+    #[test]
+    fn a_figure_has_the_unit_that_fits_it() {
+        assert_eq!(time(9_999.0), "9999 ns");
+        assert_eq!(time(10_000.0), "10.0 µs");
+        assert_eq!(time(-24_000_000.0), "-24.0 ms");
+        assert_eq!(bytes(10_239.0 * 1024.0), "10239.0 KiB");
+        assert_eq!(bytes(10_240.0 * 1024.0), "10.0 MiB");
     }
 
     #[test]

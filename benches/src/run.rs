@@ -80,7 +80,10 @@ impl Run {
 
     /// How many events a measure takes in a round, where `whole` is right for a whole run.
     pub(crate) fn events(&self, whole: usize) -> usize {
-        if self.smoke { SMOKE_EVENTS } else { whole }
+        match self.smoke {
+            true => whole.min(SMOKE_EVENTS),
+            false => whole,
+        }
     }
 
     /// Whether the measure `name` of what is titled `title` was asked for.
@@ -168,6 +171,11 @@ impl Group {
     /// Takes the time that `events` events took together.
     pub fn add_total(&mut self, name: &str, events: usize, total: Duration) {
         self.add(name, nanos(total) / events as f64);
+    }
+
+    /// Takes the bytes of one of many things, for a row of [`Unit::Bytes`].
+    pub fn add_bytes(&mut self, name: &str, bytes: f64) {
+        self.add(name, bytes);
     }
 
     /// How many events a measure takes in a round of this run, where `whole` is right for a whole one.

@@ -18,8 +18,9 @@ use whirlwind_provider_sled::SledKeyValue;
 use whirlwind_provider_store::{StoreKeyValue, place};
 use whirlwind_store::{Batch, Space, Store};
 
-use crate::events::{Commit, IN, event_with, topic};
 use crate::hosted::{Hosted, KeepNothing, component};
+use crate::slot::Commit;
+use whirlwind_benches::events::{IN, event_with, topic};
 
 const BUCKET: &str = "default";
 

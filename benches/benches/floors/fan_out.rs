@@ -7,8 +7,8 @@ use whirlwind_benches::{Report, Run, Unit};
 use whirlwind_bus::{Bus, Capacity, Envelope, Lease};
 use whirlwind_event::{Event, Topic};
 
-use crate::events::{IN, event, topic};
 use crate::mailbox::{bus, subscriber};
+use whirlwind_benches::events::{IN, event, topic};
 
 /// One event for so many.
 struct Fan {

@@ -3,13 +3,12 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use whirlwind_benches::bare::ID;
 use whirlwind_component::{
     Component, Effects, Engine, EngineConfig, Instance, Outbox, Outcome, PublishError, Reply,
     Settings, Trap, Turn,
 };
 use whirlwind_event::{Event, EventBuilder, Topic};
-
-use crate::bare::ID;
 
 pub async fn component(file: &Path, settings: Settings) -> Component {
     static ENGINE: OnceLock<Engine> = OnceLock::new();

@@ -9,10 +9,11 @@ use whirlwind::Node;
 use whirlwind_benches::{Report, Run, Unit};
 use whirlwind_component::{Isolation, Settings};
 
-use crate::bare::Floor;
-use crate::events::{Commit, IN, event, topic};
 use crate::hosted::{Hosted, KeepNothing, component};
-use crate::node::relays;
+use crate::slot::Commit;
+use whirlwind_benches::bare::Floor;
+use whirlwind_benches::events::{IN, event, topic};
+use whirlwind_benches::node::relays;
 
 /// An instance made, called once and dropped, from a pool.
 pub async fn per_message(run: &Run, report: &mut Report, relay: &Path) {

@@ -9,8 +9,9 @@ use whirlwind_bus::{
 use whirlwind_component::Component;
 use whirlwind_event::{Event, Topic, TopicFilter};
 
-use crate::events::{Commit, IN};
 use crate::hosted::{Hosted, KeepNothing};
+use crate::slot::Commit;
+use whirlwind_benches::events::IN;
 
 /// A bus without durable topics, on which nobody hears anything yet.
 pub fn bus() -> Arc<Bus> {

@@ -13,30 +13,25 @@
 //!
 //! What they are made of:
 //!
-//! - [`events`]: the event that goes round, and the one that a handler publishes
-//! - [`bare`]: a component called through wasmtime's bindings with nothing around it: the floor
-//! - [`hosted`]: the same component as an [`Instance`](whirlwind_component::Instance)
+//! - [`hosted`]: a component as an [`Instance`](whirlwind_component::Instance), and what it published in a [`slot`]
 //! - [`mailbox`]: the same with a mailbox in front of it
 //! - [`native`]: actors of kameo, with such a component or without
-//! - [`node`]: components as actors of a whole node
-//! - [`driver`]: who puts events into one end of those two and waits at the other
+//! - [`bare`](whirlwind_benches::bare), [`node`](whirlwind_benches::node), [`driver`](whirlwind_benches::driver): what other
+//!   benchmarks have too
 //!
 //! `cargo bench --workspace --bench floors [-- [--json] [--test] [FILTER]]`; see `docs/benchmarks.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a benchmark reports by panicking
 
-mod bare;
 mod buckets;
-mod driver;
-mod events;
 mod fan_out;
 mod hosted;
 mod instances;
 mod mailbox;
 mod native;
-mod node;
 mod pair;
 mod payload;
 mod routing;
+mod slot;
 mod trap;
 mod turn;
 

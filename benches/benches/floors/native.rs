@@ -10,9 +10,9 @@ use kameo::message::{Context, Message};
 use whirlwind_bus::Capacity;
 use whirlwind_event::{Event, EventBuilder};
 
-use crate::bare::{Bare, Floor};
-use crate::driver::Way;
-use crate::events::{IN, MIDDLE, complete};
+use whirlwind_benches::bare::{Bare, Floor};
+use whirlwind_benches::driver::Way;
+use whirlwind_benches::events::{IN, MIDDLE, complete};
 
 /// What an actor makes of an event.
 pub trait Work: Send + 'static {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use whirlwind_benches::{Group, Report, Run, Unit};
 use whirlwind_component::Settings;
 
-use crate::bare::Floor;
-use crate::driver::{self, Way};
-use crate::events::{Commit, IN, MIDDLE, OUT, Slot, event, topic};
 use crate::hosted::{Hosted, component};
 use crate::native::Pair;
-use crate::node::{Through, relays};
+use crate::slot::{Commit, Slot};
+use whirlwind_benches::bare::Floor;
+use whirlwind_benches::driver::{self, Way};
+use whirlwind_benches::events::{IN, MIDDLE, OUT, event, topic};
+use whirlwind_benches::node::{Through, relays};
 
 const BARE: &str = "bare calls in a loop";
 const HANDLES: &str = "handles in a loop";

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use whirlwind_benches::{Report, Run, Unit};
 use whirlwind_component::Settings;
 
-use crate::bare::Floor;
-use crate::events::{IN, event_with, topic};
 use crate::hosted::component;
 use crate::mailbox::Mailed;
+use whirlwind_benches::bare::Floor;
+use whirlwind_benches::events::{IN, event_with, topic};
 
 /// Events with so much data.
 struct Size {

@@ -9,7 +9,7 @@ use std::hint::black_box;
 use whirlwind_benches::{Report, Run, Unit};
 use whirlwind_event::{FilterTree, Topic, TopicFilter};
 
-use crate::events::topic;
+use whirlwind_benches::events::topic;
 
 /// A lookup among so many.
 struct Among {

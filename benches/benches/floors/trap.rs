@@ -11,11 +11,12 @@ use tokio::time::Instant;
 use whirlwind_benches::{Report, Run, Unit};
 use whirlwind_component::Settings;
 
-use crate::bare::Floor;
-use crate::driver::Way;
-use crate::events::{Commit, IN, event_with, topic};
 use crate::hosted::{Hosted, KeepNothing, component};
-use crate::node::{Through, start};
+use crate::slot::Commit;
+use whirlwind_benches::bare::Floor;
+use whirlwind_benches::driver::Way;
+use whirlwind_benches::events::{IN, event_with, topic};
+use whirlwind_benches::node::{Through, start};
 
 const BARE: &str = "bare: trap, instantiate, call";
 const TOLD: &str = "bare: trap, its backtrace in words, instantiate, call";

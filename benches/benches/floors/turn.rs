@@ -6,10 +6,11 @@ use std::sync::Arc;
 use whirlwind_benches::{Report, Run, Unit};
 use whirlwind_component::Settings;
 
-use crate::bare::Floor;
-use crate::events::{Commit, IN, event, topic};
 use crate::hosted::{Hosted, KeepNothing, component};
 use crate::mailbox::Mailed;
+use crate::slot::Commit;
+use whirlwind_benches::bare::Floor;
+use whirlwind_benches::events::{IN, event, topic};
 
 const BARE: &str = "bare call";
 const HANDLE: &str = "handle";

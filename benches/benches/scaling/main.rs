@@ -8,13 +8,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a benchmark reports by panicking
 
 mod actors;
-// The floor of another target, of which this one needs the half.
-#[allow(dead_code)]
-#[path = "../floors/bare.rs"]
-mod bare;
-#[allow(dead_code)]
-#[path = "../floors/events.rs"]
-mod events;
 mod instances;
 mod node;
 mod payload;

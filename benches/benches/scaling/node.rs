@@ -10,7 +10,7 @@ use whirlwind::event::{Event, EventBuilder, Topic, TopicFilter};
 use whirlwind::{App, Node, Seen, StartError, Subscription, Variables};
 
 use crate::WINDOW;
-use crate::events::{OUT, complete, topic};
+use whirlwind_benches::events::{OUT, complete, topic};
 
 /// The component, beside the manifest.
 const RELAY: &str = "relay.wasm";

@@ -5,9 +5,9 @@ use std::path::Path;
 use whirlwind_benches::{Axis, Report, Run, Shows};
 
 use crate::WINDOW;
-use crate::bare::Floor;
-use crate::events::IN;
 use crate::node::{Bed, Load, actor, event};
+use whirlwind_benches::bare::Floor;
+use whirlwind_benches::events::IN;
 
 const SIZES: [usize; 9] = [
     16,

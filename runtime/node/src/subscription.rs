@@ -4,8 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures::FutureExt as _;
-use futures::future::{BoxFuture, MaybeDone, maybe_done};
+use futures::future::{MaybeDone, maybe_done};
 use tokio_util::sync::CancellationToken;
 use whirlwind_bus::{Bus, Capacity, Lease, Mailbox, MailboxSpec, Overflow};
 use whirlwind_event::{Event, Topic, TopicFilter};
@@ -21,8 +20,10 @@ pub struct Subscription {
     lease: Option<Lease>,
     missed: u64,
     /// The node has ended.
-    over: Pin<Box<MaybeDone<BoxFuture<'static, ()>>>>,
+    over: Pin<Box<MaybeDone<Over>>>,
 }
+
+type Over = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 /// What a [`Subscription`] sees.
 #[derive(Clone, Debug)]
@@ -53,9 +54,9 @@ impl Subscription {
             lease: inbox.lease(0).ok(),
             mailbox,
             missed: 0,
-            over: Box::pin(maybe_done(
-                async move { Stop::from(over).asked().await }.boxed(),
-            )),
+            over: Box::pin(maybe_done(Box::pin(async move {
+                Stop::from(over).asked().await;
+            }))),
         }
     }
 

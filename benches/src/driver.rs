@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use whirlwind::event::Event;
 
 use crate::events::event;
 
 /// A way through actors, of which an event goes in and an event comes out.
 pub trait Way: Send + 'static {
     /// Puts in an event, made for it.
-    fn put(&self, event: whirlwind_event::Event) -> impl Future<Output = ()> + Send;
+    fn put(&self, event: Event) -> impl Future<Output = ()> + Send;
 
     /// Waits for the next that comes out.
     fn take(&mut self) -> impl Future<Output = ()> + Send;

@@ -4,30 +4,35 @@
 use std::path::Path;
 
 use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
-use wasmtime::{Config, Engine, PoolingAllocationConfig, Store};
+use wasmtime::{Cache, CacheConfig, Config, Engine, PoolingAllocationConfig, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use whirlwind_event::{Event, EventBuilder};
+use whirlwind::event::{Event, EventBuilder};
 
 use crate::events::complete;
 
-use self::whirlwind::actor::producer::{self, EventParam, PublishError};
-use self::whirlwind::actor::types;
+use self::bindings::whirlwind::actor::producer::{self, EventParam, PublishError};
+use self::bindings::whirlwind::actor::types;
+use self::bindings::{Relay, RelayPre};
 
-wasmtime::component::bindgen!({
-    path: "../wit",
-    // The world `event-handler`, with the import that the relay has.
-    inline: "
-        package whirlwind:benches;
-        world relay {
-            import whirlwind:actor/producer@0.1.0;
-            export whirlwind:actor/handler@0.1.0;
-        }
-    ",
-    world: "whirlwind:benches/relay",
-    exports: { default: async },
-    // The event is borrowed, so that its data is copied once, into the guest.
-    ownership: Borrowing { duplicate_if_necessary: false },
-});
+mod bindings {
+    #![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
+
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        // The world `event-handler`, with the import that the relay has.
+        inline: "
+            package whirlwind:benches;
+            world relay {
+                import whirlwind:actor/producer@0.1.0;
+                export whirlwind:actor/handler@0.1.0;
+            }
+        ",
+        world: "whirlwind:benches/relay",
+        exports: { default: async },
+        // The event is borrowed, so that its data is copied once, into the guest.
+        ownership: Borrowing { duplicate_if_necessary: false },
+    });
+}
 
 /// What a publish is answered where nothing is made of it: as long as the ids that a node gives.
 pub const ID: &str = "00000000-0000-8000-8000-000000000000";
@@ -61,7 +66,20 @@ struct Host {
 impl Floor {
     /// Instances that live on.
     pub fn resident(file: &Path) -> Self {
-        Self::new(file, Config::new().concurrency_support(false))
+        Self::new(file, &resident())
+    }
+
+    /// Instances that live on, of code that is compiled the first time and kept in a folder, whose path is absolute.
+    pub fn cached(file: &Path, folder: &Path) -> Self {
+        Self::new(file, resident().cache(Some(cache(folder))))
+    }
+
+    /// The same, whose memories get their contents copied as those of a node's resident actors: an instance has fewer memory maps
+    /// then, of which a process may have a limited number.
+    pub fn copied(file: &Path, folder: &Path) -> Self {
+        let mut config = resident();
+        config.memory_init_cow(false).cache(Some(cache(folder)));
+        Self::new(file, &config)
     }
 
     /// Instances from a pool, as cheap as they get.
@@ -94,6 +112,7 @@ impl Floor {
         Self { engine, relay }
     }
 
+    /// One more instance.
     pub async fn instantiate(&self) -> Bare {
         let host = Host {
             wasi: WasiCtx::builder().build(),
@@ -105,6 +124,18 @@ impl Floor {
         let relay = self.relay.instantiate_async(&mut store).await.unwrap();
         Bare { store, relay }
     }
+}
+
+fn resident() -> Config {
+    let mut config = Config::new();
+    config.concurrency_support(false);
+    config
+}
+
+fn cache(folder: &Path) -> Cache {
+    let mut config = CacheConfig::new();
+    config.with_directory(folder);
+    Cache::new(config).unwrap()
 }
 
 impl Bare {

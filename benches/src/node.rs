@@ -1,5 +1,6 @@
 //! Components as actors of a whole node.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -11,17 +12,42 @@ use crate::events::{IN, MIDDLE, OUT, topic};
 
 /// Starts an app of these actors, in a folder that goes when it is dropped.
 pub async fn start(actors: &str) -> (TempDir, Node) {
-    let manifest = format!("manifest = 1\n[app]\nname = \"bench\"\n{actors}");
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("whirlwind.toml");
+    let node = start_in(folder.path(), actors).await;
+    (folder, node)
+}
+
+/// Starts it in a folder. Compiled code is found there by the next one.
+async fn start_in(folder: &Path, actors: &str) -> Node {
+    let manifest = format!("manifest = 1\n[app]\nname = \"bench\"\n{actors}");
+    let file = folder.join("whirlwind.toml");
     std::fs::write(&file, manifest).unwrap();
     let app = App::load(&file, &Variables::none()).unwrap();
-    (folder, Node::builder(app).start().await.unwrap())
+    Node::builder(app).start().await.unwrap()
 }
 
 /// Two actors, `a` and `b`, each of which is the relay: from [`IN`] over [`MIDDLE`] to [`OUT`].
 pub async fn relays(relay: &Path, instances: usize) -> (TempDir, Node) {
-    let actors = format!(
+    start(&pair(relay, instances)).await
+}
+
+/// The same in a folder, beside so many actors that nothing is said to: the relay again, each with a subscription of its own.
+pub async fn relays_beside(folder: &Path, relay: &Path, instances: usize, idle: usize) -> Node {
+    // A short path: a manifest of ten thousand actors may have 1 MiB.
+    std::fs::copy(relay, folder.join("relay.wasm")).unwrap();
+    let mut actors = pair(Path::new("relay.wasm"), instances);
+    for number in 0..idle {
+        // Writing to a `String` cannot fail.
+        let _ = write!(
+            actors,
+            "\n[actor.idle-{number}]\ncomponent = \"relay.wasm\"\nsubscribe = [\"idle/{number}\"]"
+        );
+    }
+    start_in(folder, &actors).await
+}
+
+fn pair(relay: &Path, instances: usize) -> String {
+    format!(
         r#"
         [actor.a]
         component = {relay:?}
@@ -34,8 +60,12 @@ pub async fn relays(relay: &Path, instances: usize) -> (TempDir, Node) {
         subscribe = ["{MIDDLE}"]
         publish   = ["{OUT}"]
         "#
-    );
-    start(&actors).await
+    )
+}
+
+/// What the pair publishes, from now on.
+pub fn outputs(node: &Node) -> Subscription {
+    node.subscribe(&TopicFilter::parse(OUT).unwrap())
 }
 
 /// From a topic to a topic, as whoever embeds the node sees it.
@@ -46,6 +76,12 @@ pub struct Through {
 }
 
 impl Through {
+    /// Through the pair.
+    pub fn pair(node: &Node) -> Self {
+        Self::new(node, IN, OUT)
+    }
+
+    /// From `input` to `output`.
     pub fn new(node: &Node, input: &str, output: &str) -> Self {
         Self {
             node: node.clone(),
