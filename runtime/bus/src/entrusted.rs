@@ -138,18 +138,7 @@ impl Entrusted {
 
     fn ended(mut self, counter: fn(&Counters) -> &AtomicU64) {
         if let Some(in_hand) = self.in_hand.take() {
-            let InHand {
-                mut envelope, lane, ..
-            } = in_hand;
-            count(counter(&self.inbox.shared.counters));
-            let awaited = envelope.is_awaited();
-            if let Some(entry) = envelope.entry.take() {
-                entry.queue.ended(entry.bytes);
-            }
-            envelope.settle();
-            self.inbox.shared.ended(awaited);
-            // The next of its key begins when nothing of this one is left to do.
-            drop(lane);
+            in_hand.ended(&self.inbox.shared, counter);
         }
     }
 

@@ -12,7 +12,7 @@ use whirlwind_event::{Event, Topic};
 
 use crate::ended::Ended;
 use crate::left::Left;
-use crate::mailbox::Shared;
+use crate::mailbox::{Counters, Shared};
 use crate::order::Lane;
 use crate::{Bus, Envelope, Mailbox, Reason, Stats};
 
@@ -52,6 +52,22 @@ impl InHand {
 
     pub(crate) fn in_lane(self, lane: Option<Lane>) -> Self {
         Self { lane, ..self }
+    }
+
+    /// It has come to its end in this mailbox, which counts it there.
+    pub(crate) fn ended(self, mailbox: &Shared, counter: fn(&Counters) -> &AtomicU64) {
+        let Self {
+            mut envelope, lane, ..
+        } = self;
+        count(counter(&mailbox.counters));
+        let awaited = envelope.is_awaited();
+        if let Some(entry) = envelope.entry.take() {
+            entry.queue.ended(entry.bytes);
+        }
+        envelope.settle();
+        mailbox.ended(awaited);
+        // The next of its key begins when nothing of this one is left to do.
+        drop(lane);
     }
 }
 
@@ -228,8 +244,12 @@ impl Lease {
 
     /// Ends the event in hand: handled.
     pub fn handled(&mut self) {
-        if let Some(event) = self.entrust() {
-            event.handled();
+        if self.in_hand().is_some_and(Envelope::is_durable) {
+            if let Some(event) = self.entrust() {
+                event.handled();
+            }
+        } else if let Some(in_hand) = self.in_hand.take() {
+            in_hand.ended(&self.inbox.shared, |counters| &counters.handled);
         }
     }
 

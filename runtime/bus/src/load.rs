@@ -45,11 +45,11 @@ impl Load {
     /// Gives back what [`try_add`](Self::try_add) took.
     pub(crate) fn remove(&self, bytes: usize) {
         let one = pack(Capacity { events: 1, bytes });
-        self.0.fetch_sub(one, Ordering::AcqRel);
+        self.0.fetch_sub(one, Ordering::SeqCst);
     }
 
     pub(crate) fn now(&self) -> Capacity {
-        unpack(self.0.load(Ordering::Acquire))
+        unpack(self.0.load(Ordering::SeqCst))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The sending end of a mailbox: who gets in, and what happens when it is full.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
@@ -103,7 +103,7 @@ pub(crate) struct Shared {
     pub(crate) sender: flume::Sender<Envelope>,
     pub(crate) receiver: flume::Receiver<Envelope>,
     pub(crate) load: Load,
-    pub(crate) room: Notify,
+    pub(crate) room: Room,
     pub(crate) counters: Counters,
     pub(crate) drain: Arc<Drain>,
     /// Whether its owner has left for good: whatever still comes is a dead letter.
@@ -116,6 +116,37 @@ pub(crate) struct Shared {
     pub(crate) remembers: AtomicBool,
     /// Which of its events may run now, if they are kept in order by a key.
     pub(crate) order: Option<Arc<Order>>,
+}
+
+/// Wakes doors that wait for room; costs a mailbox that no door waits for one load.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    /// How many wait.
+    waiting: AtomicUsize,
+    made: Notify,
+}
+
+/// Counts one who waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Room {
+    fn wait(&self) -> Waiting<'_> {
+        // SeqCst, as the load of the mailbox is: either who waits sees the room, or who makes it sees that somebody waits.
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        Waiting(&self.waiting)
+    }
+
+    fn made(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.made.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -202,7 +233,7 @@ impl Mailbox {
             sender,
             receiver,
             load: Load::default(),
-            room: Notify::new(),
+            room: Room::default(),
             counters: Counters::default(),
             drain,
             gone: AtomicBool::new(false),
@@ -294,12 +325,14 @@ impl Mailbox {
     /// Waits until a door may try an event of `bytes` again.
     pub(crate) async fn room(&self, bytes: usize) {
         loop {
-            let mut woken = std::pin::pin!(self.0.room.notified());
+            let waiting = self.0.room.wait();
+            let mut woken = std::pin::pin!(self.0.room.made.notified());
             woken.as_mut().enable();
             if self.0.has_room(bytes) {
                 return;
             }
             woken.await;
+            drop(waiting);
         }
     }
 
@@ -346,7 +379,7 @@ impl Shared {
     /// Gives a place back: its event was taken out of the queue, or never came.
     pub(crate) fn release(&self, bytes: usize) {
         self.load.remove(bytes);
-        self.room.notify_waiters();
+        self.room.made();
     }
 
     /// One accepted event came to its end, if its end is waited for.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures::future::join_all;
+use futures::{StreamExt as _, stream};
 use whirlwind_component::{
     Component, Engine, EngineConfig, Isolation, Limits, Links, LoadError, Need, NoRoom, Pool, Room,
     Settings,
@@ -97,7 +97,8 @@ fn isolation(actor: &app::Actor) -> Isolation {
     }
 }
 
-/// The components of all actors, by actor, or all that is wrong with them.
+/// The components of all actors, by actor, or all that is wrong with them. As many at a time as can be compiled at once: each that
+/// waits takes a thread.
 pub(crate) async fn load(
     app: &App,
     engine: &Engine,
@@ -113,15 +114,16 @@ pub(crate) async fn load(
         .actors
         .values()
         .filter(|actor| !is_missing.contains(&actor.name));
-    let loaded = join_all(present.map(|actor| async move {
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    let loading = stream::iter(present).map(|actor| async move {
         let settings = settings(app, actor, providers, progress);
         let path = actor.component.clone();
         match Component::load(engine, &actor.name, path.clone(), settings).await {
             Ok(component) => Ok((actor.name.clone(), component)),
             Err(error) => Err(ComponentError::Unfit { path, error }),
         }
-    }))
-    .await;
+    });
+    let loaded: Vec<_> = loading.buffered(at_once).collect().await;
     let mut errors: Vec<ComponentError> = missing.into_iter().map(Into::into).collect();
     let mut components = BTreeMap::new();
     for result in loaded {
