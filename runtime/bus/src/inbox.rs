@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::{Future as _, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -335,7 +334,10 @@ impl Lease {
         InHand::new(envelope)
     }
 
-    /// Waits for what somebody leaves, or for an event in the queue.
+    /// Waits for what somebody leaves, or for an event in a queue.
+    ///
+    /// Not with flume's future: one that was woken wakes all others when it is dropped while more lies in the queue, and a hundred
+    /// idle instances would look for each event.
     async fn wait(&self) -> InHand {
         loop {
             let mut more = pin!(self.inbox.shared.more.notified());
@@ -343,34 +345,8 @@ impl Lease {
             if let Some(in_hand) = self.at_once() {
                 return in_hand;
             }
-            if self.inbox.shared.order.is_some() {
-                more.await;
-                continue;
-            }
-            tokio::select! {
-                biased;
-                () = more => {}
-                received = self.wait_in_queue() => return match received {
-                    Ok(envelope) => self.took(envelope),
-                    // The queue closes only with the last `Shared`, one of which is ours.
-                    Err(_) => std::future::pending().await,
-                },
-            }
+            more.await;
         }
-    }
-}
-
-impl Lease {
-    /// Waits for an event with a fresh future at each poll. One that is polled again after somebody else took what it was woken for
-    /// (an overflow that drops the oldest, another instance) goes back to sleep without looking at the queue once more; the first
-    /// poll of a fresh one looks and registers under one lock.
-    async fn wait_in_queue(&self) -> Result<Envelope, flume::RecvError> {
-        let mut waiting = None;
-        poll_fn(|context| {
-            waiting = None;
-            Pin::new(waiting.insert(self.inbox.shared.receiver.recv_async())).poll(context)
-        })
-        .await
     }
 }
 

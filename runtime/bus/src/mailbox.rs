@@ -108,7 +108,7 @@ pub(crate) struct Shared {
     pub(crate) drain: Arc<Drain>,
     /// Whether its owner has left for good: whatever still comes is a dead letter.
     pub(crate) gone: AtomicBool,
-    /// Told of what can be read beside the queue.
+    /// Told of what can be read.
     pub(crate) more: Arc<Notify>,
     /// What waits for it on durable topics, if it may hear any.
     pub(crate) durable: OnceLock<Arc<Queue>>,
@@ -416,10 +416,8 @@ impl Shared {
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
             self.ended(refused.into_inner().is_awaited());
         }
-        if self.order.is_some() {
-            // Whoever reads in order does not wait at the queue.
-            self.more.notify_one();
-        }
+        // Who waited shortest: what it works with is still in the cache.
+        self.more.notify_last();
     }
 
     /// Takes the oldest waiting event out and counts it as dropped; false when none waits.

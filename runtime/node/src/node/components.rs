@@ -115,7 +115,7 @@ pub(crate) async fn load(
         .values()
         .filter(|actor| !is_missing.contains(&actor.name));
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);
-    let loading = stream::iter(present).map(|actor| async move {
+    let loads = present.map(|actor| async move {
         let settings = settings(app, actor, providers, progress);
         let path = actor.component.clone();
         match Component::load(engine, &actor.name, path.clone(), settings).await {
@@ -123,7 +123,8 @@ pub(crate) async fn load(
             Err(error) => Err(ComponentError::Unfit { path, error }),
         }
     });
-    let loaded: Vec<_> = loading.buffered(at_once).collect().await;
+    let loads: Vec<_> = loads.collect();
+    let loaded: Vec<_> = stream::iter(loads).buffered(at_once).collect().await;
     let mut errors: Vec<ComponentError> = missing.into_iter().map(Into::into).collect();
     let mut components = BTreeMap::new();
     for result in loaded {
