@@ -166,7 +166,7 @@ async fn node(idle: usize, relay: &Path, folder: &Path) {
             Request::OneInFlight(events) => {
                 let mut times = driver::one_in_flight(Through::pair(&node), events).await;
                 times.sort_unstable();
-                times[times.len() / 2]
+                times.get(times.len() / 2).copied().unwrap_or_default()
             }
             Request::Saturated(events) => driver::saturated(Through::pair(&node), 64, events).await,
         };
@@ -177,7 +177,8 @@ async fn node(idle: usize, relay: &Path, folder: &Path) {
 }
 
 fn say(words: impl fmt::Display) {
-    writeln!(std::io::stdout(), "{words}").unwrap();
+    let mut out = std::io::stdout();
+    writeln!(out, "{words}").unwrap();
 }
 
 impl Request {

@@ -51,10 +51,6 @@ struct Letters {
 
 /// What is to be done with the event in hand.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large one is the usual one, and a box would be an allocation for each turn"
-)]
 pub enum Begin {
     /// It is to be handled, in this transaction.
     Run(Transaction),
