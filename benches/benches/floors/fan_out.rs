@@ -76,7 +76,9 @@ pub async fn measure(run: &Run, report: &mut Report) {
 }
 
 /// The queues alone, each as long as a mailbox.
-struct Queues(Vec<(Sender<Arc<Event>>, Receiver<Arc<Event>>)>);
+struct Queues(Vec<Queue>);
+
+type Queue = (Sender<Arc<Event>>, Receiver<Arc<Event>>);
 
 impl Queues {
     fn new(count: usize) -> Self {

@@ -121,14 +121,15 @@ async fn watch(mut outputs: Subscription, schedule: Schedule, windows: mpsc::Sen
 
 /// The data of an event: its number, and by how much it is late.
 fn stamp(number: u64, late: Duration) -> Vec<u8> {
-    let mut data = vec![b'x'; DATA];
-    data[..8].copy_from_slice(&number.to_le_bytes());
-    data[8..16].copy_from_slice(&(late.as_nanos() as u64).to_le_bytes());
+    let late = late.as_nanos() as u64;
+    let mut data = [number.to_le_bytes(), late.to_le_bytes()].concat();
+    data.resize(DATA, b'x');
     data
 }
 
 /// What [`stamp`] wrote.
 fn read(data: &[u8]) -> (u64, u64) {
-    let number = |at: usize| u64::from_le_bytes(data[at..at + 8].try_into().unwrap());
-    (number(0), number(8))
+    let (number, rest) = data.split_first_chunk().unwrap();
+    let late = rest.first_chunk().unwrap();
+    (u64::from_le_bytes(*number), u64::from_le_bytes(*late))
 }
