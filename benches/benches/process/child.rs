@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use whirlwind_benches::memory::Memory;
 
+use crate::program::THIS;
 use crate::role::{Request, Role, UP};
 
 /// A process with a role that lasts. Dropped, it ends.
@@ -19,7 +20,7 @@ pub struct Child {
 impl Child {
     /// Answers when it is up.
     pub fn start(role: &Role) -> Self {
-        let mut process = Command::new(std::env::current_exe().unwrap())
+        let mut process = Command::new(THIS)
             .args(role.args())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

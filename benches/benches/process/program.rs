@@ -11,6 +11,9 @@ use whirlwind_benches::events::{IN, OUT};
 
 use crate::role::Role;
 
+/// This benchmark as a program, also where a build has put a newer one in its place.
+pub const THIS: &str = "/proc/self/exe";
+
 /// The program beside this benchmark, with the profile of this benchmark; built where it is missing or the sources are newer.
 pub fn whirlwind() -> PathBuf {
     let this = std::env::current_exe().unwrap();
@@ -51,7 +54,7 @@ impl Started {
             cache: folder.path().canonicalize().unwrap(),
         };
         Self {
-            program: std::env::current_exe().unwrap(),
+            program: THIS.into(),
             args: role.args(),
             _folder: folder,
         }
