@@ -6,14 +6,11 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use whirlwind::event::Event;
-
-use crate::events::event;
 
 /// A way through actors, of which an event goes in and an event comes out.
 pub trait Way: Send + 'static {
     /// Puts in an event, made for it.
-    fn put(&self, event: Event) -> impl Future<Output = ()> + Send;
+    fn put(&mut self) -> impl Future<Output = ()> + Send;
 
     /// Waits for the next that comes out.
     fn take(&mut self) -> impl Future<Output = ()> + Send;
@@ -25,7 +22,7 @@ pub async fn one_in_flight(mut way: impl Way, events: usize) -> Vec<Duration> {
         let mut times = Vec::with_capacity(events);
         for _ in 0..events {
             let start = Instant::now();
-            way.put(event()).await;
+            way.put().await;
             way.take().await;
             times.push(start.elapsed());
         }
@@ -39,12 +36,12 @@ pub async fn saturated(mut way: impl Way, window: usize, events: usize) -> Durat
     let driver = tokio::spawn(async move {
         let start = Instant::now();
         for _ in 0..window.min(events) {
-            way.put(event()).await;
+            way.put().await;
         }
         for out in 0..events {
             way.take().await;
             if out + window < events {
-                way.put(event()).await;
+                way.put().await;
             }
         }
         start.elapsed()

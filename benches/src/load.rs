@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::report::{bytes, spread, time};
+use crate::run::nanos;
 
 /// What a load came to.
 #[derive(Clone, Debug)]
@@ -171,10 +172,6 @@ impl Load {
             "trends": trends,
         })
     }
-}
-
-fn nanos(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e9
 }
 
 #[cfg(test)]

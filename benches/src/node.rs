@@ -5,25 +5,28 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use whirlwind::event::{Event, Topic, TopicFilter};
-use whirlwind::{App, Node, Seen, Subscription, Variables};
+use whirlwind::{App, Node, Seen, StartError, Subscription, Variables};
 
 use crate::driver::Way;
-use crate::events::{IN, MIDDLE, OUT, topic};
+use crate::events::{IN, MIDDLE, OUT, event, topic};
 
 /// Starts an app of these actors, in a folder that goes when it is dropped.
 pub async fn start(actors: &str) -> (TempDir, Node) {
     let folder = tempfile::tempdir().unwrap();
-    let node = start_in(folder.path(), actors).await;
+    let node = start_in(folder.path(), actors).await.unwrap();
     (folder, node)
 }
 
-/// Starts it in a folder. Compiled code is found there by the next one.
-async fn start_in(folder: &Path, actors: &str) -> Node {
-    let manifest = format!("manifest = 1\n[app]\nname = \"bench\"\n{actors}");
+/// Starts an app of these sections in a folder. Compiled code is found there by the next one.
+///
+/// # Errors
+/// As [`Builder::start`](whirlwind::Builder::start).
+pub async fn start_in(folder: &Path, sections: &str) -> Result<Node, StartError> {
+    let manifest = format!("manifest = 1\n[app]\nname = \"bench\"\n{sections}");
     let file = folder.join("whirlwind.toml");
     std::fs::write(&file, manifest).unwrap();
     let app = App::load(&file, &Variables::none()).unwrap();
-    Node::builder(app).start().await.unwrap()
+    Node::builder(app).start().await
 }
 
 /// Two actors, `a` and `b`, each of which is the relay: from [`IN`] over [`MIDDLE`] to [`OUT`].
@@ -43,7 +46,7 @@ pub async fn relays_beside(folder: &Path, relay: &Path, instances: usize, idle: 
             "\n[actor.idle-{number}]\ncomponent = \"relay.wasm\"\nsubscribe = [\"idle/{number}\"]"
         );
     }
-    start_in(folder, &actors).await
+    start_in(folder, &actors).await.unwrap()
 }
 
 fn pair(relay: &Path, instances: usize) -> String {
@@ -63,7 +66,7 @@ fn pair(relay: &Path, instances: usize) -> String {
     )
 }
 
-/// What the pair publishes, from now on.
+/// What is published on [`OUT`], from now on.
 pub fn outputs(node: &Node) -> Subscription {
     node.subscribe(&TopicFilter::parse(OUT).unwrap())
 }
@@ -89,17 +92,27 @@ impl Through {
             outputs: node.subscribe(&TopicFilter::parse(output).unwrap()),
         }
     }
+
+    /// Puts in this event.
+    pub async fn publish(&self, event: Event) {
+        self.node.publish(&self.input, event).await.unwrap();
+    }
 }
 
 impl Way for Through {
-    async fn put(&self, event: Event) {
-        self.node.publish(&self.input, event).await.unwrap();
+    async fn put(&mut self) {
+        self.publish(event()).await;
     }
 
     async fn take(&mut self) {
-        match self.outputs.next().await {
-            Some(Seen::Event { .. }) => {}
-            other => panic!("instead of an event: {other:?}"),
-        }
+        seen(&mut self.outputs).await;
+    }
+}
+
+/// Waits for an event.
+pub async fn seen(outputs: &mut Subscription) {
+    match outputs.next().await {
+        Some(Seen::Event { .. }) => {}
+        other => panic!("instead of an event: {other:?}"),
     }
 }

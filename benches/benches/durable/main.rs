@@ -15,8 +15,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::Instant;
 use whirlwind::event::{Event, EventBuilder, Topic, TopicFilter};
-use whirlwind::{App, Node, Seen, Subscription, Variables};
-use whirlwind_benches::{Report, Run, Unit};
+use whirlwind::{Node, Seen, Subscription};
+use whirlwind_benches::{Report, Run, Unit, node};
 use whirlwind_tests::guest;
 
 /// The binary's allocator.
@@ -128,11 +128,8 @@ struct Bed {
 
 impl Bed {
     async fn start(pingpong: &Path, provider: &str, more: &str) -> Self {
-        let manifest = format!(
+        let sections = format!(
             r#"
-            manifest = 1
-            [app]
-            name = "bench"
             [actor.pingpong]
             component = {pingpong:?}
             subscribe = ["ping"]
@@ -143,11 +140,8 @@ impl Bed {
             {more}"#
         );
         let folder = folder();
-        let file = folder.path().join("whirlwind.toml");
-        std::fs::write(&file, manifest).unwrap();
-        let app = App::load(&file, &Variables::none()).unwrap();
         Self {
-            node: Node::builder(app).start().await.unwrap(),
+            node: node::start_in(folder.path(), &sections).await.unwrap(),
             _folder: folder,
         }
     }

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tempfile::TempDir;
+use whirlwind_benches::events::{IN, event_with, topic};
 use whirlwind_benches::{Report, Run, Unit};
 use whirlwind_component::{Effects, Links, Settings};
 use whirlwind_event::{Event, Topic};
@@ -20,7 +21,6 @@ use whirlwind_store::{Batch, Space, Store};
 
 use crate::hosted::{Hosted, KeepNothing, component};
 use crate::slot::Commit;
-use whirlwind_benches::events::{IN, event_with, topic};
 
 const BUCKET: &str = "default";
 

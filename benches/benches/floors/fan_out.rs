@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use flume::{Receiver, Sender};
+use whirlwind_benches::events::{IN, event, topic};
 use whirlwind_benches::{Report, Run, Unit};
 use whirlwind_bus::{Bus, Capacity, Envelope, Lease};
 use whirlwind_event::{Event, Topic};
 
 use crate::mailbox::{bus, subscriber};
-use whirlwind_benches::events::{IN, event, topic};
 
 /// One event for so many.
 struct Fan {

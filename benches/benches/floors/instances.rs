@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use whirlwind::Node;
+use whirlwind_benches::bare::Floor;
+use whirlwind_benches::events::{IN, event, topic};
+use whirlwind_benches::node::relays;
 use whirlwind_benches::{Report, Run, Unit};
 use whirlwind_component::{Isolation, Settings};
 
 use crate::hosted::{Hosted, KeepNothing, component};
 use crate::slot::Commit;
-use whirlwind_benches::bare::Floor;
-use whirlwind_benches::events::{IN, event, topic};
-use whirlwind_benches::node::relays;
 
 /// An instance made, called once and dropped, from a pool.
 pub async fn per_message(run: &Run, report: &mut Report, relay: &Path) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use whirlwind_benches::events::IN;
 use whirlwind_bus::{
     Bus, Capacity, DeadLetterLimits, DeadLetters, Envelope, Lease, MailboxSpec, Overflow,
     TopicRules,
@@ -11,7 +12,6 @@ use whirlwind_event::{Event, Topic, TopicFilter};
 
 use crate::hosted::{Hosted, KeepNothing};
 use crate::slot::Commit;
-use whirlwind_benches::events::IN;
 
 /// A bus without durable topics, on which nobody hears anything yet.
 pub fn bus() -> Arc<Bus> {

@@ -12,7 +12,7 @@ use whirlwind_event::{Event, EventBuilder};
 
 use whirlwind_benches::bare::{Bare, Floor};
 use whirlwind_benches::driver::Way;
-use whirlwind_benches::events::{IN, MIDDLE, complete};
+use whirlwind_benches::events::{IN, MIDDLE, complete, event};
 
 /// What an actor makes of an event.
 pub trait Work: Send + 'static {
@@ -87,8 +87,8 @@ impl<W: Work> Clone for Pair<W> {
 }
 
 impl<W: Work> Way for Pair<W> {
-    async fn put(&self, event: Event) {
-        self.first.tell(Arc::new(event)).send().await.unwrap();
+    async fn put(&mut self) {
+        self.first.tell(Arc::new(event())).send().await.unwrap();
     }
 
     async fn take(&mut self) {

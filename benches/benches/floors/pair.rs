@@ -3,16 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use whirlwind_benches::bare::Floor;
+use whirlwind_benches::driver::{self, Way};
+use whirlwind_benches::events::{IN, MIDDLE, OUT, event, topic};
+use whirlwind_benches::node::{Through, relays};
 use whirlwind_benches::{Group, Report, Run, Unit};
 use whirlwind_component::Settings;
 
 use crate::hosted::{Hosted, component};
 use crate::native::Pair;
 use crate::slot::{Commit, Slot};
-use whirlwind_benches::bare::Floor;
-use whirlwind_benches::driver::{self, Way};
-use whirlwind_benches::events::{IN, MIDDLE, OUT, event, topic};
-use whirlwind_benches::node::{Through, relays};
 
 const BARE: &str = "bare calls in a loop";
 const HANDLES: &str = "handles in a loop";

@@ -7,13 +7,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use whirlwind_benches::bare::Floor;
+use whirlwind_benches::events::{IN, event_with, topic};
 use whirlwind_benches::{Report, Run, Unit};
 use whirlwind_component::Settings;
 
 use crate::hosted::component;
 use crate::mailbox::Mailed;
-use whirlwind_benches::bare::Floor;
-use whirlwind_benches::events::{IN, event_with, topic};
 
 /// Events with so much data.
 struct Size {

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use whirlwind_benches::bare::Floor;
+use whirlwind_benches::driver::Way;
+use whirlwind_benches::events::{IN, event_with, topic};
+use whirlwind_benches::node::{Through, start};
 use whirlwind_benches::{Report, Run, Unit};
 use whirlwind_component::Settings;
 
 use crate::hosted::{Hosted, KeepNothing, component};
 use crate::slot::Commit;
-use whirlwind_benches::bare::Floor;
-use whirlwind_benches::driver::Way;
-use whirlwind_benches::events::{IN, event_with, topic};
-use whirlwind_benches::node::{Through, start};
 
 const BARE: &str = "bare: trap, instantiate, call";
 const TOLD: &str = "bare: trap, its backtrace in words, instantiate, call";
@@ -100,8 +100,8 @@ async fn two_at_a_time(mut through: Through, times: usize) -> Vec<Duration> {
         let mut took = Vec::with_capacity(times);
         for _ in 0..times {
             let start = Instant::now();
-            through.put(event_with(TRAPS)).await;
-            through.put(event_with(ANSWERS)).await;
+            through.publish(event_with(TRAPS)).await;
+            through.publish(event_with(ANSWERS)).await;
             through.take().await;
             took.push(start.elapsed());
         }

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use whirlwind_benches::bare::Floor;
+use whirlwind_benches::events::{IN, event, topic};
 use whirlwind_benches::{Report, Run, Unit};
 use whirlwind_component::Settings;
 
 use crate::hosted::{Hosted, KeepNothing, component};
 use crate::mailbox::Mailed;
 use crate::slot::Commit;
-use whirlwind_benches::bare::Floor;
-use whirlwind_benches::events::{IN, event, topic};
 
 const BARE: &str = "bare call";
 const HANDLE: &str = "handle";

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use whirlwind_benches::events::IN;
 use whirlwind_benches::{Axis, Report, Run, Shows};
 
 use crate::node::{Bed, Load, actor};
 use crate::{DATA, WINDOW};
-use whirlwind_benches::events::IN;
 
 const SIZES: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 const EVENTS: usize = 20_000;

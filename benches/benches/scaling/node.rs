@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::time::Instant;
-use whirlwind::event::{Event, EventBuilder, Topic, TopicFilter};
-use whirlwind::{App, Node, Seen, StartError, Subscription, Variables};
+use whirlwind::event::{Event, EventBuilder, Topic};
+use whirlwind::{Node, StartError, Subscription};
+use whirlwind_benches::driver::{self, Way};
+use whirlwind_benches::events::{OUT, complete, topic};
+use whirlwind_benches::node;
 
 use crate::WINDOW;
-use whirlwind_benches::events::{OUT, complete, topic};
 
 /// The component, beside the manifest.
 const RELAY: &str = "relay.wasm";
@@ -39,13 +40,9 @@ pub fn actor(name: &str, instances: usize, subscribe: &[String]) -> String {
 impl Bed {
     /// Starts a node of relays with these sections in its manifest; none, which is said, if the machine has no room for its instances.
     pub async fn start(relay: &Path, sections: &str) -> Option<Self> {
-        let manifest = format!("manifest = 1\n[app]\nname = \"bench\"\n{sections}");
         let folder = tempfile::tempdir().unwrap();
         std::fs::copy(relay, folder.path().join(RELAY)).unwrap();
-        let file = folder.path().join("whirlwind.toml");
-        std::fs::write(&file, manifest).unwrap();
-        let app = App::load(&file, &Variables::none()).unwrap();
-        match Node::builder(app).start().await {
+        match node::start_in(folder.path(), sections).await {
             Ok(node) => Some(Self {
                 node,
                 _folder: folder,
@@ -59,49 +56,51 @@ impl Bed {
     }
 
     /// Publishes an event, waits for what comes of it, and so on. Answers how long each took.
-    ///
-    /// The driver is a task of the runtime like the actors: on the thread that blocks on the runtime, each event would also wake a
-    /// thread.
     pub async fn one_in_flight(&self, load: &Load, events: usize) -> Vec<Duration> {
-        let (node, load) = (self.node.clone(), load.clone());
-        let driver = tokio::spawn(async move {
-            let mut outputs = outputs(&node);
-            let mut times = Vec::with_capacity(events);
-            for topic in load.topics.iter().cycle().take(events) {
-                let start = Instant::now();
-                node.publish(topic, event(&load.data)).await.unwrap();
-                next(&mut outputs).await;
-                times.push(start.elapsed());
-            }
-            times
-        });
-        driver.await.unwrap()
+        driver::one_in_flight(InTurn::new(&self.node, load), events).await
     }
 
     /// Keeps `window` events in flight until so many have come through. Answers how long they all took.
     pub async fn saturated(&self, load: &Load, window: usize, events: usize) -> Duration {
-        let (node, load) = (self.node.clone(), load.clone());
-        let driver = tokio::spawn(async move {
-            let mut outputs = outputs(&node);
-            let mut topics = load.topics.iter().cycle().take(events);
-            let start = Instant::now();
-            for topic in topics.by_ref().take(window) {
-                node.publish(topic, event(&load.data)).await.unwrap();
-            }
-            for _ in 0..events {
-                next(&mut outputs).await;
-                if let Some(topic) = topics.next() {
-                    node.publish(topic, event(&load.data)).await.unwrap();
-                }
-            }
-            start.elapsed()
-        });
-        driver.await.unwrap()
+        driver::saturated(InTurn::new(&self.node, load), window, events).await
     }
 
     /// Sends an event on every topic, so that nothing that is measured happens for the first time.
     pub async fn warm_up(&self, load: &Load) {
         self.saturated(load, WINDOW, load.topics.len()).await;
+    }
+}
+
+/// A load on its way through a node.
+struct InTurn {
+    node: Node,
+    load: Load,
+    /// Which topic is next.
+    turn: usize,
+    outputs: Subscription,
+}
+
+impl InTurn {
+    fn new(node: &Node, load: &Load) -> Self {
+        Self {
+            node: node.clone(),
+            load: load.clone(),
+            turn: 0,
+            outputs: node::outputs(node),
+        }
+    }
+}
+
+impl Way for InTurn {
+    async fn put(&mut self) {
+        let topic = self.load.topics.get(self.turn).expect("a topic");
+        let event = event(&self.load.data);
+        self.node.publish(topic, event).await.unwrap();
+        self.turn = (self.turn + 1) % self.load.topics.len();
+    }
+
+    async fn take(&mut self) {
+        node::seen(&mut self.outputs).await;
     }
 }
 
@@ -119,15 +118,4 @@ impl Load {
 pub fn event(data: &[u8]) -> Event {
     let builder = EventBuilder::new().datacontenttype("text/plain").data(data);
     complete(builder)
-}
-
-fn outputs(node: &Node) -> Subscription {
-    node.subscribe(&TopicFilter::parse(OUT).unwrap())
-}
-
-async fn next(outputs: &mut Subscription) {
-    match outputs.next().await {
-        Some(Seen::Event { .. }) => {}
-        other => panic!("instead of an event: {other:?}"),
-    }
 }

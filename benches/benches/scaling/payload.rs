@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use whirlwind_benches::bare::Floor;
+use whirlwind_benches::events::IN;
 use whirlwind_benches::{Axis, Report, Run, Shows};
 
 use crate::WINDOW;
 use crate::node::{Bed, Load, actor, event};
-use whirlwind_benches::bare::Floor;
-use whirlwind_benches::events::IN;
 
 const SIZES: [usize; 9] = [
     16,

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::{Instant, sleep_until};
 use whirlwind_event::{Event, Topic};
 
+use crate::durable::key;
 use crate::ended::Ended;
 use crate::left::Left;
 use crate::mailbox::{Counters, Shared};
@@ -288,7 +289,14 @@ impl Lease {
 
     /// Ends the event in hand: a dead letter. Answers its id.
     pub fn dead_letter(&mut self, bus: &Arc<Bus>, reason: Reason, error: String) -> Option<u64> {
-        self.entrust()?.dead_letter(bus, reason, error)
+        // Should this be undone, it comes again before what comes after it, as a turn does.
+        let entry = self.in_hand().and_then(|envelope| envelope.entry.as_ref());
+        let ended = entry.map(|entry| key::event(entry.queue.id, entry.number));
+        let id = self.entrust()?.dead_letter(bus, reason, error);
+        if let Some(ended) = ended.filter(|_| self.is_alone()) {
+            self.inbox.ended.add(ended);
+        }
+        id
     }
 
     /// The event in hand, if there is one.

@@ -348,7 +348,15 @@ async fn an_observer_sees_events_and_holds_up_nothing() {
     assert_eq!(delivery.delivered, 1);
     assert_eq!(settled.await, Verdict::Settled);
     assert_eq!(bus.unfinished(), 0);
-    assert_eq!(handle_next(&mut seen.lease(0).unwrap()).await, "1");
+    let mut seen = seen.lease(0).unwrap();
+    assert_eq!(handle_next(&mut seen).await, "1");
+
+    // What a turn publishes likewise, though nobody else hears it.
+    let (share, settled) = Settlement::new();
+    let place = bus.reserve(topic("a"), event("2", 0), 1).unwrap();
+    bus.send(place, Some(share));
+    assert_eq!(settled.await, Verdict::Settled);
+    assert_eq!(handle_next(&mut seen).await, "2");
 }
 
 #[tokio::test]

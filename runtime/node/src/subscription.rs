@@ -1,17 +1,15 @@
 //! Events as somebody who looks on sees them.
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures::future::{MaybeDone, maybe_done};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use whirlwind_bus::{Bus, Capacity, Lease, Mailbox, MailboxSpec, Overflow};
 use whirlwind_event::{Event, Topic, TopicFilter};
-use whirlwind_supervision::Stop;
 
 /// The events of matching topics, from the moment it was made. It looks on: it holds up nobody's acknowledgement, and what does
 /// not fit in its buffer (1024 events, 16 MiB) it misses.
+#[derive(Debug)]
 pub struct Subscription {
     bus: Arc<Bus>,
     filter: TopicFilter,
@@ -20,10 +18,8 @@ pub struct Subscription {
     lease: Option<Lease>,
     missed: u64,
     /// The node has ended.
-    over: Pin<Box<MaybeDone<Over>>>,
+    over: Pin<Box<WaitForCancellationFutureOwned>>,
 }
-
-type Over = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 /// What a [`Subscription`] sees.
 #[derive(Clone, Debug)]
@@ -54,9 +50,7 @@ impl Subscription {
             lease: inbox.lease(0).ok(),
             mailbox,
             missed: 0,
-            over: Box::pin(maybe_done(Box::pin(async move {
-                Stop::from(over).asked().await;
-            }))),
+            over: Box::pin(over.cancelled_owned()),
         }
     }
 
@@ -81,14 +75,6 @@ impl Subscription {
         };
         lease.handled();
         Some(seen)
-    }
-}
-
-impl fmt::Debug for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription")
-            .field("filter", &self.filter)
-            .finish_non_exhaustive()
     }
 }
 

@@ -57,12 +57,6 @@ impl Stop {
     }
 }
 
-impl From<CancellationToken> for Stop {
-    fn from(token: CancellationToken) -> Self {
-        Self(token)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The order of a single reader while syncs fail.
 
-use whirlwind_bus::{Begin, Lease, TurnError};
+use whirlwind_bus::{Begin, Lease, Reason, TurnError};
 use whirlwind_store::Space;
 
 use crate::node::{Node, id, now, take};
@@ -66,6 +66,21 @@ async fn what_was_undone_takes_effect_before_what_is_in_hand() {
     run(&node, &mut lease).await.unwrap();
     assert_eq!(take(&mut lease), "2");
     fail(&node).await;
+    assert_eq!(run_all(&node, &mut lease).await, ["2", "1", "2"]);
+    end(&node, "12").await;
+}
+
+/// It may do better when it is tried again, so what comes after it waits for that.
+#[tokio::test]
+async fn a_dead_letter_that_was_undone_is_an_event_again_before_what_is_in_hand() {
+    let dir = tempfile::tempdir().unwrap();
+    let (node, mut lease) = with_events(dir.path(), &["1", "2"]).await;
+    take(&mut lease);
+    let letter = lease.dead_letter(&node.bus, Reason::Rejected, String::new());
+    assert!(letter.is_some());
+    assert_eq!(take(&mut lease), "2");
+    fail(&node).await;
+    assert_eq!(node.bus.dead_letters().ids(), [0_u64; 0]);
     assert_eq!(run_all(&node, &mut lease).await, ["2", "1", "2"]);
     end(&node, "12").await;
 }

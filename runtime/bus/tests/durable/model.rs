@@ -87,14 +87,12 @@ struct Subscriber {
     /// Accepted, or ended, and not on the disk yet.
     coming: Vec<Event>,
     ended: Vec<Event>,
-    /// Those of them that ended in a turn.
-    turns: BTreeSet<u64>,
     logged: String,
     /// To be read.
     ready: VecDeque<Event>,
     left: BTreeMap<u64, Event>,
     hands: [Option<Event>; 2],
-    /// Whose turns were undone and did not take effect since: a single reader runs nothing before them that came after them.
+    /// Whose ends were undone, and that did not end since: a single reader runs nothing before them that came after them.
     undone: BTreeSet<u64>,
 }
 
@@ -120,7 +118,6 @@ impl Subscriber {
         for event in self.ended.drain(..) {
             self.stored.remove(&event.number);
         }
-        self.turns.clear();
         self.log += &take(&mut self.logged);
         for event in self.coming.drain(..) {
             self.stored.insert(event.number, event.id.clone());
@@ -131,7 +128,8 @@ impl Subscriber {
     fn failed(&mut self) {
         self.coming.clear();
         self.logged.clear();
-        self.undone.append(&mut self.turns);
+        self.undone
+            .extend(self.ended.iter().map(|event| event.number));
         let ended = self.ended.drain(..).map(|event| (event.number, event));
         self.left.extend(ended);
     }
@@ -339,7 +337,6 @@ impl<'a> Run<'a> {
         }
         assert_eq!(done, Ok(()), "{event:?}");
         of.hands[worker] = None;
-        of.turns.insert(event.number);
         of.logged += &event.id;
         self.model.telling.push(event.id.clone());
         of.end(event);
