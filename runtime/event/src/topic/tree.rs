@@ -8,9 +8,9 @@ use super::{Topic, TopicFilter};
 /// Values filed under topic filters, found by topic.
 ///
 /// Filters without a wildcard lie in one hash map; the others in a trie with a node for each
-/// level. So a lookup costs one hash of the topic and, when there are wildcards, one hash of a
-/// level for each node on the way: it does not grow with the number of filters that do not match.
-/// A lookup does not allocate unless more than 16 branches are open at once.
+/// level. So a lookup costs one hash of the topic and, when there are wildcards, at most one hash of
+/// a level for each node on the way: it does not grow with the number of filters that do not match.
+/// A lookup does not allocate unless more than 8 branches are open at once.
 ///
 /// One value may be filed under several filters, and several under one; a lookup reports each
 /// pair, in the order of insertion where the filter is the same.
@@ -22,12 +22,18 @@ use super::{Topic, TopicFilter};
 /// neither a walk nor a drop may be that deep in recursion.
 #[derive(Clone)]
 pub struct FilterTree<T> {
-    exact: HashMap<TopicFilter, Vec<T>>,
+    exact: HashMap<TopicFilter, Values<T>>,
     nodes: Vec<Node<T>>,
     /// Places in `nodes` that a removal left empty.
     free: Vec<NodeId>,
     len: usize,
 }
+
+/// Of one filter: mostly one, which then lies in place.
+type Values<T> = SmallVec<[T; 1]>;
+
+/// Nodes that a lookup has reached at one level: at most two for each that it had reached at the level before.
+type Nodes<'a, T> = SmallVec<[&'a Node<T>; 8]>;
 
 /// A place in `FilterTree::nodes`.
 type NodeId = usize;
@@ -35,22 +41,76 @@ type NodeId = usize;
 /// Of every tree: the node above the first level. It is never freed.
 const ROOT: NodeId = 0;
 
+/// Small, because in a large tree a lookup waits for the memory of each.
 #[derive(Clone)]
 struct Node<T> {
     /// Levels written out.
-    named: HashMap<Box<str>, NodeId>,
+    named: Named,
     /// The level `+`.
     any: Option<NodeId>,
     /// Filters that end with this level.
-    here: Option<Leaf<T>>,
+    here: Option<Box<Leaf<T>>>,
     /// Filters that end with a `#` below this level.
-    below: Option<Leaf<T>>,
+    below: Option<Box<Leaf<T>>>,
+}
+
+/// The nodes below one, by their level. Most have one at most, and to compare it costs less than to hash.
+#[derive(Clone, Default)]
+enum Named {
+    #[default]
+    None,
+    One(Box<str>, NodeId),
+    Many(Box<HashMap<Box<str>, NodeId>>),
 }
 
 #[derive(Clone)]
 struct Leaf<T> {
     filter: TopicFilter,
-    values: Vec<T>,
+    values: Values<T>,
+}
+
+impl Named {
+    #[inline]
+    fn get(&self, level: &str) -> Option<NodeId> {
+        match self {
+            Self::None => None,
+            Self::One(name, id) => (**name == *level).then_some(*id),
+            Self::Many(ids) => ids.get(level).copied(),
+        }
+    }
+
+    /// For a level that is not there yet.
+    fn insert(&mut self, level: &str, id: NodeId) {
+        match std::mem::take(self) {
+            Self::None => *self = Self::One(level.into(), id),
+            Self::One(name, other) => {
+                let ids = [(name, other), (level.into(), id)];
+                *self = Self::Many(Box::new(ids.into_iter().collect()));
+            }
+            Self::Many(mut ids) => {
+                ids.insert(level.into(), id);
+                *self = Self::Many(ids);
+            }
+        }
+    }
+
+    fn remove(&mut self, level: &str) {
+        let is_empty = match self {
+            Self::None => return,
+            Self::One(name, _) => **name == *level,
+            Self::Many(ids) => {
+                ids.remove(level);
+                ids.is_empty()
+            }
+        };
+        if is_empty {
+            *self = Self::None;
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::None)
+    }
 }
 
 impl<T> Node<T> {
@@ -62,7 +122,7 @@ impl<T> Node<T> {
 impl<T> Default for Node<T> {
     fn default() -> Self {
         Self {
-            named: HashMap::new(),
+            named: Named::None,
             any: None,
             here: None,
             below: None,
@@ -112,12 +172,13 @@ impl<T> FilterTree<T> {
             } else {
                 &mut node.here
             };
-            leaf.get_or_insert_with(|| Leaf {
+            let empty = || Leaf {
                 filter: filter.clone(),
-                values: Vec::new(),
-            })
-            .values
-            .push(value);
+                values: Values::new(),
+            };
+            leaf.get_or_insert_with(|| Box::new(empty()))
+                .values
+                .push(value);
         }
     }
 
@@ -139,44 +200,70 @@ impl<T> FilterTree<T> {
         removed
     }
 
+    /// The values under exactly this filter, in the order of insertion.
+    pub fn values(&self, filter: &TopicFilter) -> &[T] {
+        if filter.is_exact() {
+            return self.exact.get(filter).map_or(&[], |values| values);
+        }
+        let mut id = ROOT;
+        let mut ends_in_hash = false;
+        for level in filter.levels() {
+            match level {
+                "#" => ends_in_hash = true,
+                level => match self.child(id, level) {
+                    Some(child) => id = child,
+                    None => return &[],
+                },
+            }
+        }
+        let node = self.nodes.get(id);
+        let leaf = node.and_then(|node| match ends_in_hash {
+            true => node.below.as_ref(),
+            false => node.here.as_ref(),
+        });
+        leaf.map_or(&[], |leaf| &leaf.values)
+    }
+
     /// Calls `found` with every value whose filter matches the topic.
     pub fn for_each<'a>(&'a self, topic: &Topic, mut found: impl FnMut(&'a T)) {
+        self.for_each_filter(topic, |values| values.iter().for_each(&mut found));
+    }
+
+    /// Calls `found` with the values of each filter that matches the topic.
+    pub fn for_each_filter<'a>(&'a self, topic: &Topic, mut found: impl FnMut(&'a [T])) {
         if let Some(values) = self.exact.get(topic.as_str()) {
-            values.iter().for_each(&mut found);
+            found(values);
         }
-        let Some(root) = self.nodes.get(ROOT) else {
+        let Some(root) = self.nodes.get(ROOT).filter(|root| !root.is_empty()) else {
             return;
         };
-        // The rest of the topic is None when its levels are used up.
-        let mut open: SmallVec<[(&Node<T>, Option<&str>); 16]> = SmallVec::new();
-        if topic.is_system() {
-            // The first level is not for wildcards (MQTT 5, 4.7.2-1).
-            let (level, rest) = first_level(topic.as_str());
-            if let Some(node) = root.named.get(level).and_then(|id| self.nodes.get(*id)) {
-                open.push((node, rest));
-            }
-        } else {
-            open.push((root, Some(topic.as_str())));
-        }
-        while let Some((node, rest)) = open.pop() {
-            if let Some(leaf) = &node.below {
-                leaf.values.iter().for_each(&mut found);
-            }
-            let Some(rest) = rest else {
-                if let Some(leaf) = &node.here {
-                    leaf.values.iter().for_each(&mut found);
+        // The nodes reached by the levels before `rest`, and those one level further.
+        let (mut reached, mut next) = (Nodes::new(), Nodes::new());
+        let mut rest = Some(topic.as_str());
+        reached.push(root);
+        let mut wild = !topic.is_system(); // the first level of `$` is not for wildcards (MQTT 5, 4.7.2-1)
+        while let Some(text) = rest {
+            let (level, after) = first_level(text);
+            for node in reached.drain(..) {
+                if wild && let Some(leaf) = &node.below {
+                    found(&leaf.values);
                 }
-                continue;
-            };
-            let (level, rest) = first_level(rest);
-            if let Some(next) = node.any.and_then(|id| self.nodes.get(id)) {
-                open.push((next, rest));
+                if wild && let Some(node) = node.any.and_then(|id| self.nodes.get(id)) {
+                    next.push(node);
+                }
+                if let Some(node) = node.named.get(level).and_then(|id| self.nodes.get(id)) {
+                    next.push(node);
+                }
             }
-            if node.named.is_empty() {
-                continue;
+            if next.is_empty() {
+                return;
             }
-            if let Some(next) = node.named.get(level).and_then(|id| self.nodes.get(*id)) {
-                open.push((next, rest));
+            std::mem::swap(&mut reached, &mut next);
+            (rest, wild) = (after, true);
+        }
+        for node in reached {
+            for leaf in [&node.below, &node.here].into_iter().flatten() {
+                found(&leaf.values);
             }
         }
     }
@@ -187,7 +274,8 @@ impl<T> FilterTree<T> {
         let wild = self
             .nodes
             .iter()
-            .flat_map(|node| node.here.iter().chain(&node.below));
+            .flat_map(|node| node.here.iter().chain(&node.below))
+            .map(|leaf| &**leaf);
         exact
             .flat_map(|(filter, values)| values.iter().map(move |value| (filter, value)))
             .chain(wild.flat_map(|leaf| leaf.values.iter().map(|value| (&leaf.filter, value))))
@@ -197,7 +285,7 @@ impl<T> FilterTree<T> {
         let node = self.nodes.get(id)?;
         match level {
             "+" => node.any,
-            name => node.named.get(name).copied(),
+            name => node.named.get(name),
         }
     }
 
@@ -212,9 +300,7 @@ impl<T> FilterTree<T> {
         if let Some(node) = self.nodes.get_mut(id) {
             match level {
                 "+" => node.any = Some(child),
-                name => {
-                    node.named.insert(name.into(), child);
-                }
+                name => node.named.insert(name, child),
             }
         }
         child
@@ -263,9 +349,7 @@ impl<T> FilterTree<T> {
             if let Some(node) = self.nodes.get_mut(parent) {
                 match level {
                     "+" => node.any = None,
-                    name => {
-                        node.named.remove(name);
-                    }
+                    name => node.named.remove(name),
                 }
             }
             id = parent;
@@ -284,9 +368,9 @@ fn first_level(topic: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn take_out<T>(values: &mut Vec<T>, unwanted: &mut impl FnMut(&T) -> bool) -> usize {
+fn take_out<T>(values: &mut Values<T>, unwanted: &mut impl FnMut(&T) -> bool) -> usize {
     let before = values.len();
-    values.retain(|value| !unwanted(value));
+    values.retain(|value| !unwanted(&*value));
     before - values.len()
 }
 

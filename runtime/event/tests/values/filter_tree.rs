@@ -1,5 +1,6 @@
 //! The tree against a list that is searched from end to end.
 
+use std::collections::BTreeSet;
 use std::thread;
 
 use proptest::prelude::*;
@@ -74,6 +75,11 @@ proptest! {
                     prop_assert_eq!(tree.remove(&filter(&text), unwanted), before - list.len());
                 }
             }
+            for text in list.iter().map(|(text, _)| text) {
+                let ours = tree.values(&filter(text)).iter().copied();
+                let theirs = list.iter().filter(|(other, _)| other == text);
+                prop_assert!(ours.eq(theirs.map(|(_, value)| *value)), "filter {}", text);
+            }
             prop_assert_eq!(tree.len(), list.len());
             prop_assert_eq!(tree.is_empty(), list.is_empty());
         }
@@ -85,6 +91,11 @@ proptest! {
                 .filter(|(text, _)| naive_match(text, topic))
                 .map(|(_, value)| *value)
                 .collect();
+            let mut filters = 0;
+            tree.for_each_filter(&Topic::parse(topic).unwrap(), |_| filters += 1);
+            let matching = list.iter().filter(|(text, _)| naive_match(text, topic));
+            let matching: BTreeSet<&str> = matching.map(|(text, _)| text.as_str()).collect();
+            prop_assert_eq!(filters, matching.len(), "topic {}", topic);
             ours.sort_unstable();
             theirs.sort_unstable();
             prop_assert_eq!(ours, theirs, "topic {}", topic);
