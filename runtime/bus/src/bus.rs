@@ -1,9 +1,10 @@
 //! Who subscribes to what.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use smallvec::SmallVec;
 use tokio::sync::{Notify, oneshot};
 use whirlwind_event::{Event, FilterTree, Topic, TopicFilter};
@@ -118,7 +119,8 @@ impl Bus {
         self.lead(subscriptions, false);
     }
 
-    /// The same for somebody who only looks on: an observer holds up neither a door's acknowledgement nor [`Bus::idle`].
+    /// The same for somebody who only looks on: an observer holds up neither a door's acknowledgement nor [`Bus::idle`]. One and the
+    /// same mailbox does the one or the other.
     pub fn observe(&self, filter: &TopicFilter, mailbox: &Mailbox) {
         self.lead(&[(filter.clone(), mailbox.clone())], true);
     }
@@ -137,16 +139,23 @@ impl Bus {
     }
 
     fn lead(&self, subscriptions: &[(TopicFilter, Mailbox)], observer: bool) {
+        let mut system = 0;
         self.subscriptions.rcu(|table| {
             let mut table = FilterTree::clone(table);
+            system = 0; // this may run again, if somebody else was faster
             for (filter, mailbox) in subscriptions {
+                // Under one filter a mailbox is once.
+                let mut there = table.values(filter).iter();
+                if there.any(|subscriber| subscriber.mailbox.same(mailbox)) {
+                    continue;
+                }
                 let mailbox = mailbox.clone();
                 table.insert(filter, Subscriber { mailbox, observer });
+                system += usize::from(is_system(filter));
             }
             table
         });
-        let system = subscriptions.iter().filter(|(filter, _)| is_system(filter));
-        self.system.fetch_add(system.count(), Ordering::Relaxed);
+        self.system.fetch_add(system, Ordering::Relaxed);
     }
 
     /// What holds for single topics.
@@ -198,18 +207,29 @@ impl Bus {
         {
             return self.accept(durable, envelope);
         }
+        let table = self.table();
+        let mut subscribers = subscribers(&table, &envelope.topic);
+        // The last, mostly the only one, gets the event itself.
+        let Some(last) = subscribers.pop() else {
+            self.unrouted.fetch_add(1, Ordering::Relaxed);
+            envelope.settle();
+            return Delivery::default();
+        };
         let mut delivery = Delivery::default();
-        for Subscriber { mailbox, observer } in self.subscribers(&envelope.topic) {
-            let copy = envelope.copy(observer);
-            match self.offer(mailbox, observer, copy) {
-                Ok(()) => delivery.delivered += 1,
-                Err(refusal) => delivery.refused.push(refusal),
+        let mut offer = |subscriber, envelope| match self.offer(subscriber, envelope) {
+            Ok(()) => delivery.delivered += 1,
+            Err(refusal) => delivery.refused.push(refusal),
+        };
+        for subscriber in subscribers {
+            offer(subscriber, envelope.copy(subscriber.observer));
+        }
+        match last.observer {
+            false => offer(last, envelope),
+            true => {
+                offer(last, envelope.copy(true));
+                envelope.settle();
             }
         }
-        if delivery.delivered == 0 && delivery.refused.is_empty() {
-            self.unrouted.fetch_add(1, Ordering::Relaxed);
-        }
-        envelope.settle();
         delivery
     }
 
@@ -226,19 +246,16 @@ impl Bus {
             };
         }
         let mut places = Few::new();
-        for Subscriber { mailbox, observer } in self.subscribers(&envelope.topic) {
+        for Subscriber { mailbox, observer } in subscribers(&self.table(), &envelope.topic) {
             match mailbox.reserve(envelope.size(), Origin::Door) {
-                Ok(place) => places.push((place, observer)),
+                Ok(place) => places.push((place, *observer)),
                 Err(_) => return Err(envelope),
             }
         }
         if places.is_empty() {
             self.unrouted.fetch_add(1, Ordering::Relaxed);
         }
-        for (place, observer) in places {
-            self.fill(place, observer, envelope.copy(observer));
-        }
-        envelope.settle();
+        self.fill_all(places, envelope);
         Ok(())
     }
 
@@ -250,15 +267,15 @@ impl Bus {
 
     /// Brings an event on a durable topic to the disk, for all who subscribe.
     fn accept(self: &Arc<Self>, durable: &Durable, envelope: Envelope) -> Delivery {
-        let (mut queues, mut others) = (Few::new(), Few::new());
-        for subscriber in self.subscribers(&envelope.topic) {
+        let (mut queues, mut others) = (Few::new(), Few::<Subscriber>::new());
+        for subscriber in subscribers(&self.table(), &envelope.topic) {
             match subscriber
                 .mailbox
                 .durable()
                 .filter(|_| !subscriber.observer)
             {
                 Some(queue) => queues.push(Arc::clone(queue)),
-                None => others.push(subscriber),
+                None => others.push(subscriber.clone()),
             }
         }
         let delivered = queues.len() + others.len();
@@ -295,10 +312,9 @@ impl Bus {
                 match &done {
                     // Who only looks on sees what is there to stay.
                     Ok(()) => {
-                        for Subscriber { mailbox, observer } in others {
-                            let copy = envelope.copy(true);
+                        for other in &others {
                             // One who looks on and has no room misses it, as he is told himself.
-                            let _ = bus.offer(mailbox, observer, copy);
+                            let _ = bus.offer(other, envelope.copy(true));
                         }
                         envelope.settle();
                     }
@@ -336,8 +352,8 @@ impl Bus {
     /// Lets those know who want to: whoever has no room now misses it, and counts it as dropped. It waits for nobody, displaces
     /// nothing, is never refused and of its own end nothing is told.
     pub fn announce(&self, topic: &Topic, event: &Arc<Event>, hops: u32, audience: Audience) {
-        for Subscriber { mailbox, observer } in self.subscribers(topic) {
-            if observer || audience == Audience::Everybody {
+        for Subscriber { mailbox, observer } in subscribers(&self.table(), topic) {
+            if *observer || audience == Audience::Everybody {
                 let envelope = Envelope::new(topic.clone(), Arc::clone(event)).after_hops(hops);
                 mailbox.take_or_miss(envelope);
             }
@@ -348,10 +364,10 @@ impl Bus {
     pub fn reserve(&self, topic: Topic, event: Arc<Event>, hops: u32) -> Result<Reservation, Full> {
         let is_durable = self.durable().is_some() && self.rules.is_durable(&topic);
         let (mut places, mut queues) = (Few::new(), Few::new());
-        for Subscriber { mailbox, observer } in self.subscribers(&topic) {
+        for Subscriber { mailbox, observer } in subscribers(&self.table(), &topic) {
             match mailbox.durable().filter(|_| is_durable && !observer) {
                 Some(queue) => queues.push(Arc::clone(queue)),
-                None => places.push((mailbox.reserve(event.size(), Origin::Inside)?, observer)),
+                None => places.push((mailbox.reserve(event.size(), Origin::Inside)?, *observer)),
             }
         }
         let placed = match queues.is_empty() {
@@ -389,20 +405,7 @@ impl Bus {
         let envelope = Envelope::new(topic, event)
             .after_hops(hops)
             .holding(settlement);
-        let mut places = places.into_iter();
-        // The last subscriber, mostly the only one, gets the event itself.
-        let last = places.next_back();
-        for (place, observer) in places {
-            self.fill(place, observer, envelope.copy(observer));
-        }
-        match last {
-            Some((place, false)) => self.fill(place, false, envelope),
-            Some((place, true)) => {
-                self.fill(place, true, envelope.copy(true));
-                envelope.settle();
-            }
-            None => envelope.settle(),
-        }
+        self.fill_all(places, envelope);
     }
 
     /// Waits until every event that a subscriber accepted has come to its end. Call it when the doors are closed: an event
@@ -438,38 +441,37 @@ impl Bus {
         sum(|c| &c.accepted) - ended
     }
 
-    pub(crate) fn subscribers(&self, topic: &Topic) -> Few<Subscriber> {
-        let mut found = Few::<Subscriber>::new();
-        self.subscriptions.load().for_each(topic, |subscriber| {
-            // An actor whose filters overlap hears an event once.
-            if found.iter().any(|f| f.mailbox.same(&subscriber.mailbox)) {
-                return;
-            }
-            // Observers come first, so that whoever looks on sees a cause before what an actor makes of it.
-            let place = if subscriber.observer { 0 } else { found.len() };
-            found.insert(place, subscriber.clone());
-        });
-        found
+    /// The subscriptions as they are now: whoever holds it sees no change.
+    pub(crate) fn table(&self) -> Guard<Arc<FilterTree<Subscriber>>> {
+        self.subscriptions.load()
     }
 
     pub(crate) fn offer(
         self: &Arc<Self>,
-        mailbox: Mailbox,
-        observer: bool,
+        Subscriber { mailbox, observer }: &Subscriber,
         envelope: Envelope,
     ) -> Result<(), Refusal> {
         let bytes = envelope.size();
+        let envelope = match mailbox.take(envelope) {
+            Ok(()) => {
+                self.bury_if_gone(mailbox);
+                return Ok(());
+            }
+            Err(envelope) => envelope,
+        };
         match mailbox.reserve(bytes, Origin::Door) {
-            Ok(place) => self.fill(place, observer, envelope),
+            Ok(place) => self.fill(place, *observer, envelope),
             // One who looks on misses it.
-            Err(_) if observer && !mailbox.could_fit(bytes) => mailbox.miss(envelope),
+            Err(_) if *observer && !mailbox.could_fit(bytes) => mailbox.miss(envelope),
             Err(full) if !mailbox.could_fit(bytes) => {
                 // Waiting for room would be waiting for ever.
                 let error = format!("an event of {bytes} bytes can never fit: {full}");
                 self.dead_letter(envelope, full.name, Reason::MailboxFull, error);
             }
             Err(_) => {
-                return Err(Refusal::new(By::Mailbox { mailbox, observer }, envelope));
+                let (mailbox, observer) = (mailbox.clone(), *observer);
+                let by = By::Mailbox(Subscriber { mailbox, observer });
+                return Err(Refusal::new(by, envelope));
             }
         }
         Ok(())
@@ -498,9 +500,30 @@ impl Bus {
             let error = full.to_string();
             self.dead_letter(envelope, full.name, Reason::MailboxFull, error);
         }
-        // Looked at after the event is in: so whoever left has emptied the mailbox after it, or this does.
-        if place.mailbox().is_gone() {
-            self.bury(place.mailbox());
+        self.bury_if_gone(place.mailbox());
+    }
+
+    /// Fills each place with a copy, and the last, mostly the only one, with the event itself.
+    pub(crate) fn fill_all(self: &Arc<Self>, places: Few<(Place, bool)>, envelope: Envelope) {
+        let mut places = places.into_iter();
+        let last = places.next_back();
+        for (place, observer) in places {
+            self.fill(place, observer, envelope.copy(observer));
+        }
+        match last {
+            Some((place, false)) => self.fill(place, false, envelope),
+            Some((place, true)) => {
+                self.fill(place, true, envelope.copy(true));
+                envelope.settle();
+            }
+            None => envelope.settle(),
+        }
+    }
+
+    /// To be called after an event came in: so whoever left has emptied the mailbox after it, or this does.
+    fn bury_if_gone(self: &Arc<Self>, mailbox: &Mailbox) {
+        if mailbox.is_gone() {
+            self.bury(mailbox);
         }
     }
 
@@ -511,6 +534,47 @@ impl Bus {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         mailboxes.iter().find(|m| **m.name() == *name).cloned()
+    }
+}
+
+/// Who subscribes to `topic`, each once: an actor whose filters overlap hears an event once. Observers come first, so that whoever
+/// looks on sees a cause before what an actor makes of it.
+pub(crate) fn subscribers<'a>(
+    table: &'a FilterTree<Subscriber>,
+    topic: &Topic,
+) -> Few<&'a Subscriber> {
+    let mut found = Few::new();
+    let mut filters = 0;
+    table.for_each_filter(topic, |subscribers| {
+        found.extend(subscribers);
+        filters += 1;
+    });
+    // Those of one filter are different ones.
+    if filters > 1 {
+        keep_first(&mut found);
+    }
+    if found.iter().any(|subscriber| subscriber.observer) {
+        found.sort_by_key(|subscriber| !subscriber.observer);
+    }
+    found
+}
+
+/// Of those that have the same mailbox, keeps the first.
+fn keep_first(found: &mut Few<&Subscriber>) {
+    /// From so many on a table is faster than to look at all before.
+    const MANY: usize = 32;
+    if found.len() < MANY {
+        let mut at = 1;
+        while let Some(next) = found.get(at) {
+            let mut before = found.iter().take(at);
+            match before.any(|first| first.mailbox.same(&next.mailbox)) {
+                true => drop(found.remove(at)),
+                false => at += 1,
+            }
+        }
+    } else {
+        let mut seen = HashSet::with_capacity(found.len());
+        found.retain(|next| seen.insert(next.mailbox.address()));
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use whirlwind_store::CommitError;
 
+use crate::bus::Subscriber;
 use crate::durable::Queue;
-use crate::{Bus, Envelope, Keep, Mailbox, MailboxFull, QueueFull};
+use crate::{Bus, Envelope, Keep, MailboxFull, QueueFull};
 
 /// What became of an event that a door published.
 #[derive(Debug, Default)]
@@ -62,10 +63,7 @@ pub struct Refusal {
 
 #[derive(Debug)]
 pub(crate) enum By {
-    Mailbox {
-        mailbox: Mailbox,
-        observer: bool,
-    },
+    Mailbox(Subscriber),
     Queue {
         queue: Arc<Queue>,
         bytes: usize,
@@ -101,7 +99,7 @@ impl Refusal {
     /// Whose mailbox is full; none where the store takes nothing.
     pub fn name(&self) -> Option<&Arc<str>> {
         match &*self.by {
-            By::Mailbox { mailbox, .. } => Some(mailbox.name()),
+            By::Mailbox(subscriber) => Some(subscriber.mailbox.name()),
             By::Queue { queue, .. } => Some(&queue.name),
             By::Store(_) => None,
         }
@@ -110,7 +108,7 @@ impl Refusal {
     /// Why a durable topic did not take it; none of another topic, where room comes as soon as events are handled.
     pub fn not_durable(&self) -> Option<String> {
         match &*self.by {
-            By::Mailbox { .. } => None,
+            By::Mailbox(_) => None,
             By::Queue { full, .. } => Some(full.to_string()),
             By::Store(error) => Some(error.to_string()),
         }
@@ -119,7 +117,7 @@ impl Refusal {
     /// Waits until there is room again; somebody else may be faster.
     pub async fn room(&self) {
         match &*self.by {
-            By::Mailbox { mailbox, .. } => mailbox.room(self.envelope.size()).await,
+            By::Mailbox(subscriber) => subscriber.mailbox.room(self.envelope.size()).await,
             By::Queue {
                 queue, bytes, keep, ..
             } => queue.room(*bytes, keep).await,
@@ -143,7 +141,7 @@ impl Refusal {
     pub fn retry(self, bus: &Arc<Bus>) -> Result<(), Self> {
         let Self { by, envelope } = self;
         match *by {
-            By::Mailbox { mailbox, observer } => bus.offer(mailbox, observer, envelope),
+            By::Mailbox(subscriber) => bus.offer(&subscriber, envelope),
             // Whoever waits for the disk holds a share of a settlement.
             By::Queue { .. } | By::Store(_) => match bus.publish(envelope).refused.pop() {
                 None => Ok(()),

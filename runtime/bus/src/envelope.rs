@@ -21,8 +21,9 @@ pub struct Envelope {
     settlement: Option<Settlement>,
     /// Whether this is a dead letter on its dead-letter topic.
     pub(crate) is_letter: bool,
-    /// Its place in the store, if it was accepted on a durable topic.
-    pub(crate) entry: Option<Entry>,
+    /// Its place in the store, if it was accepted on a durable topic. In a box, since most have none, and an envelope goes from hand
+    /// to hand.
+    pub(crate) entry: Option<Box<Entry>>,
 }
 
 impl Envelope {
@@ -41,7 +42,7 @@ impl Envelope {
 
     /// The same, as it lies in the store.
     pub(crate) fn in_store(mut self, entry: Entry) -> Self {
-        self.entry = Some(entry);
+        self.entry = Some(Box::new(entry));
         self
     }
 

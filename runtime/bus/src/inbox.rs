@@ -30,7 +30,8 @@ pub struct Inbox {
 /// What a worker's place at the inbox holds while nobody, or somebody, reads.
 enum Slot {
     Leased,
-    Left(InHand),
+    /// In a box: few are, and a table has room for several.
+    Left(Box<InHand>),
 }
 
 /// An envelope taken from the queue and not yet ended.
@@ -167,7 +168,7 @@ impl Inbox {
     pub fn lease(&self, worker: usize) -> Result<Lease, SlotTaken> {
         let in_hand = match self.slots().insert(worker, Slot::Leased) {
             None => None,
-            Some(Slot::Left(in_hand)) => Some(in_hand),
+            Some(Slot::Left(in_hand)) => Some(*in_hand),
             Some(Slot::Leased) => {
                 return Err(SlotTaken {
                     name: Arc::clone(&self.shared.name),
@@ -195,7 +196,7 @@ impl Inbox {
         gone.sort_unstable();
         for worker in gone {
             match slots.remove(&worker) {
-                Some(Slot::Left(in_hand)) => self.left.push(in_hand),
+                Some(Slot::Left(in_hand)) => self.left.push(*in_hand),
                 // It leaves what it has when it ends.
                 Some(Slot::Leased) => drop(slots.insert(worker, Slot::Leased)),
                 None => {}
@@ -208,13 +209,16 @@ impl Inbox {
         let slots = self.slots();
         let left = slots.iter().filter_map(|(worker, slot)| match slot {
             Slot::Leased => None,
-            Slot::Left(InHand { envelope, .. }) => Some(LeftInHand {
-                worker: *worker,
-                topic: envelope.topic.clone(),
-                event: Arc::clone(&envelope.event),
-                attempt: envelope.attempt,
-                hops: envelope.hops,
-            }),
+            Slot::Left(in_hand) => {
+                let envelope = &in_hand.envelope;
+                Some(LeftInHand {
+                    worker: *worker,
+                    topic: envelope.topic.clone(),
+                    event: Arc::clone(&envelope.event),
+                    attempt: envelope.attempt,
+                    hops: envelope.hops,
+                })
+            }
         });
         left.collect()
     }
@@ -366,7 +370,7 @@ impl Drop for Lease {
                 slots.remove(&self.worker);
                 self.inbox.left.push(in_hand);
             }
-            Some(in_hand) => drop(slots.insert(self.worker, Slot::Left(in_hand))),
+            Some(in_hand) => drop(slots.insert(self.worker, Slot::Left(Box::new(in_hand)))),
             None => drop(slots.remove(&self.worker)),
         }
     }

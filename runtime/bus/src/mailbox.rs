@@ -296,11 +296,22 @@ impl Mailbox {
         self.0.overflow
     }
 
-    /// Takes an event if there is room now, and else counts it as dropped, whatever the overflow says.
+    /// Takes an event of a door if there is room now.
+    ///
+    /// # Errors
+    /// The event, whatever the overflow says.
+    pub(crate) fn take(&self, envelope: Envelope) -> Result<(), Envelope> {
+        if !self.0.try_hold(envelope.size(), Origin::Door) {
+            return Err(envelope);
+        }
+        self.0.push(envelope);
+        Ok(())
+    }
+
+    /// The same, and else counts it as dropped.
     pub(crate) fn take_or_miss(&self, envelope: Envelope) {
-        match self.0.try_hold(envelope.size(), Origin::Door) {
-            true => self.0.push(envelope),
-            false => self.miss(envelope),
+        if let Err(envelope) = self.take(envelope) {
+            self.miss(envelope);
         }
     }
 
@@ -343,6 +354,11 @@ impl Mailbox {
 
     pub(crate) fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Another for each mailbox.
+    pub(crate) fn address(&self) -> *const Shared {
+        Arc::as_ptr(&self.0)
     }
 
     pub(crate) fn shared(&self) -> &Shared {

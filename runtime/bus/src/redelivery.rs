@@ -6,7 +6,7 @@ use whirlwind_event::Topic;
 
 use whirlwind_store::{Batch, CommitError, Space};
 
-use crate::bus::{Few, Subscriber};
+use crate::bus::{Few, Subscriber, subscribers};
 use crate::durable::{Durable, Placed, Queue, key, letters};
 use crate::mailbox::{Origin, Place};
 use crate::{Bus, DeadLetter, Envelope, MailboxFull, QueueFull, Reason};
@@ -94,8 +94,10 @@ impl Bus {
             Back::Queues(delivered) => delivered,
             Back::Mailboxes(places) => {
                 self.dead_letters().off_shelf(&letter);
+                let delivered = actors(&places);
                 let envelope = Envelope::new(letter.topic.clone(), letter.event);
-                self.fill_all(places, &envelope)
+                self.fill_all(places, envelope);
+                delivered
             }
         };
         Ok(match letter.reason {
@@ -105,16 +107,6 @@ impl Bus {
             },
             _ => Redelivered::To(letter.actor),
         })
-    }
-
-    /// Answers how many of those who hold places do more than look on.
-    fn fill_all(self: &Arc<Self>, places: Few<(Place, bool)>, envelope: &Envelope) -> usize {
-        let mut delivered = 0;
-        for (place, observer) in places {
-            delivered += usize::from(!observer);
-            self.fill(place, observer, envelope.copy(observer));
-        }
-        delivered
     }
 
     /// Takes a letter off its shelf, if it lies there, and its event to these queues, in one commit; and to the other places once
@@ -130,7 +122,7 @@ impl Bus {
         let keep = self.rules().keep(&letter.topic);
         let placed = Placed::at(&letter.topic, &letter.event, 0, queues, &keep);
         let placed = placed.map_err(|(_, _, full)| RedeliverError::QueueFull(full))?;
-        let others = places.iter().filter(|(_, observer)| !observer).count();
+        let others = actors(&places);
         let committer = durable.committer();
         let (mut batch, place) = (Batch::new(), key::letter(letter.id));
         // Its event has not ended after all, where it does not lie there: that was undone, and the letter is about to go.
@@ -151,7 +143,7 @@ impl Bus {
                 let is_letter =
                     || !letter.durable || matches!(store.get(Space::Events, &place), Ok(Some(_)));
                 if done.is_ok() {
-                    bus.fill_all(places, &Envelope::new(letter.topic, letter.event));
+                    bus.fill_all(places, Envelope::new(letter.topic, letter.event));
                 } else if is_letter() {
                     bus.dead_letters().restore(letter);
                 }
@@ -192,7 +184,11 @@ impl Bus {
     fn places_on(self: &Arc<Self>, letter: &DeadLetter, last: u64) -> Result<Back, RedeliverError> {
         let durable = self.store_for(letter);
         let (mut queues, mut places) = (Few::new(), Few::new());
-        for Subscriber { mailbox, observer } in self.subscribers(&letter.topic) {
+        for &Subscriber {
+            ref mailbox,
+            observer,
+        } in subscribers(&self.table(), &letter.topic)
+        {
             let queue = mailbox.durable().filter(|_| durable.is_some() && !observer);
             if let Some(queue) = queue {
                 queues.push(Arc::clone(queue));
@@ -203,7 +199,7 @@ impl Bus {
                 true => mailbox
                     .reserve(bytes, Origin::Door)
                     .map_err(RedeliverError::Full)?,
-                false => self.room(&mailbox, bytes)?,
+                false => self.room(mailbox, bytes)?,
             };
             places.push((place, observer));
         }
@@ -226,4 +222,9 @@ impl Bus {
             Err(full) => Err(RedeliverError::Full(full)),
         }
     }
+}
+
+/// How many of those who hold places do more than look on.
+fn actors(places: &Few<(Place, bool)>) -> usize {
+    places.iter().filter(|(_, observer)| !observer).count()
 }

@@ -35,6 +35,71 @@ async fn every_subscriber_gets_an_event_once_however_many_of_its_filters_match()
 }
 
 #[tokio::test]
+async fn many_subscribers_get_an_event_once_each_too() {
+    let bus = bus();
+    let subscribers: Vec<_> = (0..100)
+        .map(|_| subscriber(&bus, "a/b", 8, Overflow::Reject))
+        .collect();
+    for (n, (mailbox, _)) in subscribers.iter().enumerate() {
+        let other = if n % 2 == 0 { "a/+" } else { "a/b" };
+        bus.subscribe(&filter(other), mailbox);
+    }
+    assert_eq!(bus.publish(envelope("a/b", "1")).delivered, 100);
+    for (_, inbox) in &subscribers {
+        assert_eq!(inbox.stats().depth, 1);
+    }
+}
+
+#[tokio::test]
+async fn one_who_subscribes_twice_to_the_same_is_there_once_and_gone_at_once() {
+    let bus = bus();
+    let (mailbox, inbox) = subscriber(&bus, "a", 8, Overflow::Reject);
+    bus.subscribe(&filter("a"), &mailbox);
+    bus.observe(&filter("a"), &mailbox);
+    assert_eq!(bus.publish(envelope("a", "1")).delivered, 1);
+    assert_eq!(inbox.stats().depth, 1);
+    bus.unsubscribe(&filter("a"), &mailbox);
+    assert_eq!(bus.publish(envelope("a", "2")).delivered, 0);
+    assert_eq!(bus.unrouted(), 1);
+
+    let (news, _inbox) = bus.mailbox(MailboxSpec::default());
+    bus.subscribe_all(&[
+        (filter("$sys/a"), news.clone()),
+        (filter("$sys/a"), news.clone()),
+    ]);
+    assert!(bus.is_system_heard());
+    bus.unsubscribe(&filter("$sys/a"), &news);
+    assert!(!bus.is_system_heard());
+}
+
+/// Wherever the one who looks on stands among them, the last included: alone, it is the last.
+#[tokio::test]
+async fn a_door_waits_for_those_who_handle_and_not_for_those_who_look_on() {
+    for actors in 0..3 {
+        let bus = bus();
+        let (eye, eye_inbox) = bus.mailbox(MailboxSpec::default());
+        bus.observe(&filter("a"), &eye);
+        let inboxes: Vec<_> = (0..actors)
+            .map(|_| subscriber(&bus, "a", 8, Overflow::Reject).1)
+            .collect();
+        let (share, settled) = Settlement::new();
+        let mut settled = std::pin::pin!(settled);
+        let delivery = bus.publish(envelope("a", "1").holding(Some(share)));
+        assert_eq!(delivery.delivered, actors + 1);
+        for inbox in inboxes {
+            tokio::select! {
+                biased;
+                verdict = &mut settled => panic!("{verdict:?} before all had handled it"),
+                () = std::future::ready(()) => {}
+            }
+            handle_next(&mut inbox.lease(0).unwrap()).await;
+        }
+        assert_eq!(settled.as_mut().await, Verdict::Settled);
+        assert_eq!(eye_inbox.stats().depth, 1);
+    }
+}
+
+#[tokio::test]
 async fn an_event_that_nobody_subscribes_to_is_counted_and_its_door_answered() {
     let bus = bus();
     let (share, settled) = Settlement::new();
@@ -77,6 +142,41 @@ async fn an_unsubscribed_mailbox_gets_nothing_more_and_keeps_what_it_has() {
     bus.publish(envelope("a", "2"));
     assert_eq!(inbox.stats().depth, 1);
     assert_eq!(bus.unrouted(), 1);
+}
+
+#[tokio::test]
+async fn what_comes_to_one_who_has_left_is_a_dead_letter_at_once() {
+    let bus = bus();
+    let (_mailbox, inbox) = subscriber(&bus, "a", 1, Overflow::Reject);
+    bus.publish(envelope("a", "1"));
+    let refusal = bus.publish(envelope("a", "2")).refused.pop().unwrap();
+    bus.retire(&inbox, &[filter("a")]);
+    refusal.retry(&bus).unwrap();
+    assert_eq!(inbox.stats().depth, 0);
+    let letters = bus.dead_letters().list();
+    let reasons: Vec<_> = letters.iter().map(|letter| letter.reason).collect();
+    assert_eq!(reasons, [Reason::ActorGone, Reason::ActorGone]);
+}
+
+/// The dead letter is published in the middle of the publish that it comes of.
+#[tokio::test]
+async fn whoever_looks_on_sees_an_event_before_the_letter_that_it_becomes() {
+    let rule = TopicRule {
+        dead_letter: Some(topic("dead")),
+        ..TopicRule::default()
+    };
+    let bus = with_rules(TopicRules::new([(filter("a"), rule)]));
+    let (_mailbox, _inbox) = subscriber(&bus, "a", 1, Overflow::DeadLetter);
+    let (eye, seen) = bus.mailbox(MailboxSpec::default());
+    bus.observe(&filter("#"), &eye);
+    for id in ["1", "2"] {
+        bus.publish(envelope("a", id));
+    }
+    let mut seen = seen.lease(0).unwrap();
+    for on in ["a", "a", "dead"] {
+        assert_eq!(seen.next().await.topic.as_str(), on);
+        seen.handled();
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use whirlwind_store::{Batch, CommitError, ReadError, Space};
 use super::committer::{Committer, Put, Puts};
 use super::queue::{Queue, QueuePlace};
 use super::seen::{Fresh, Seen, SeenWindow};
-use super::{Keep, QueueFull, key, letters, record};
+use super::{Durable, Keep, QueueFull, key, letters, record};
 use crate::bus::Reservation;
 use crate::dead_letters::Dead;
 use crate::inbox::count;
@@ -201,6 +201,14 @@ impl Lease {
     /// # Errors
     /// [`TurnError`]; the event is still in hand.
     pub async fn begin(&mut self, bus: &Bus) -> Result<Begin, TurnError> {
+        match self.in_hand().is_some_and(Envelope::is_durable) {
+            // In a box, so that a worker that waits does not hold room for it.
+            true => Box::pin(self.begin_durable(bus)).await,
+            false => Ok(Begin::Run(Transaction::default())),
+        }
+    }
+
+    async fn begin_durable(&mut self, bus: &Bus) -> Result<Begin, TurnError> {
         let mut turn = Transaction::default();
         let Some(envelope) = self.in_hand() else {
             return Ok(Begin::Run(turn));
@@ -268,20 +276,31 @@ impl Lease {
         turn: Transaction,
         then: impl FnOnce() + Send + 'static,
     ) -> Result<(), TurnError> {
-        let entry = self.in_hand().and_then(|envelope| envelope.entry.as_ref());
-        let is_plain = entry.is_none()
+        let is_plain = !self.in_hand().is_some_and(Envelope::is_durable)
             && !turn.touched
             && turn.puts.is_empty()
             && !turn.too_far.as_ref().is_some_and(|of| of.is_durable());
-        let Some(durable) = bus.durable().filter(|_| !is_plain) else {
-            if let Some(too_far) = turn.too_far {
-                let letters = too_far.put_into(&mut Batch::new());
-                letters.record(&self.inbox.shared.counters);
-            }
-            then();
-            self.handled();
-            return Ok(());
-        };
+        if let Some(durable) = bus.durable().filter(|_| !is_plain) {
+            // In a box, as above.
+            return Box::pin(self.commit_durable(bus, durable, turn, then)).await;
+        }
+        if let Some(too_far) = turn.too_far {
+            let letters = too_far.put_into(&mut Batch::new());
+            letters.record(&self.inbox.shared.counters);
+        }
+        then();
+        self.handled();
+        Ok(())
+    }
+
+    async fn commit_durable(
+        &mut self,
+        bus: &Bus,
+        durable: &Durable,
+        turn: Transaction,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Result<(), TurnError> {
+        let entry = self.in_hand().and_then(|envelope| envelope.entry.as_ref());
         let committer = durable.committer();
         if !committer.store().has_room() {
             committer.store().room().await;
