@@ -154,9 +154,11 @@ impl Inbound {
         self.given_back = Some(received);
     }
 
-    /// What the taker gave back.
+    /// What the taker gave back. Whoever takes it does not wait any more.
     pub(crate) fn take_given_back(&mut self) -> Option<Box<Received>> {
-        self.given_back.take()
+        let received = self.given_back.take()?;
+        self.taker = None;
+        Some(received)
     }
 
     /// A message that cannot even be read. It is acknowledged, or it would come again for ever.
@@ -176,7 +178,8 @@ impl Inbound {
         !self.passed_over
     }
 
-    /// The next to be read, and the number of its receipt. `None` also while too many receipts are out.
+    /// The next to be read, and the number of its receipt. `None` also while too many receipts are out. Whoever takes it does not wait
+    /// any more: what comes next must not overtake it.
     pub(crate) fn take(&mut self) -> Option<(Message, Option<u64>)> {
         let held = self.unread.front()?.number.is_some();
         if held && self.out >= self.window.out {
@@ -188,6 +191,7 @@ impl Inbound {
             true => self.out += 1,
             false => self.unread_loose -= 1,
         }
+        self.taker = None;
         Some((message, number))
     }
 

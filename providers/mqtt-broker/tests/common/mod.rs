@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use whirlwind_provider_mqtt_broker::{Broker, Config};
 
 /// Longer than anything here takes: a test that waits for ever fails instead.
-const BOUND: Duration = Duration::from_secs(20);
+pub const BOUND: Duration = Duration::from_secs(20);
 
 /// A message, as far as the tests look.
 #[derive(Debug, PartialEq)]

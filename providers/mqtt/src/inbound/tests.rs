@@ -1,6 +1,8 @@
 use std::collections::HashSet;
 
 use proptest::prelude::*;
+use whirlwind_event::{EventBuilder, Topic};
+use whirlwind_provider_api::Acknowledge;
 
 use super::*;
 
@@ -190,6 +192,7 @@ fn a_message_is_offered_while_somebody_waits_and_nothing_is_before_it() {
         assert_eq!(inbound.returned(receipt, true), Returned::Given);
     }
     assert!(inbound.take().is_some() && inbound.take().is_some());
+    inbound.waits(Some(&taker));
     let offered = inbound.arrive(message(Qos::AtMostOnce), 0);
     assert!(matches!(
         offered,
@@ -198,6 +201,35 @@ fn a_message_is_offered_while_somebody_waits_and_nothing_is_before_it() {
     inbound.waits(None);
     assert!(arrive(&mut inbound, Qos::AtLeastOnce, 8));
     assert_eq!(acks(&mut inbound), [1, 2, 3, 4, 5, 6]);
+}
+
+/// It is still on its way to where the taker would be at once.
+#[test]
+fn nothing_is_offered_past_what_somebody_has_just_taken() {
+    let taker: Arc<dyn Taker> = Arc::new(Nobody);
+    let mut inbound = Inbound::new(WINDOW);
+    inbound.waits(Some(&taker));
+    let offered = inbound.arrive(message(Qos::AtMostOnce), 0);
+    assert!(matches!(offered, Arrival::Offered(_)));
+    inbound.give_back(Box::new(Received {
+        topic: Topic::parse("t").unwrap(),
+        event: Arc::new(
+            EventBuilder::new()
+                .id("1")
+                .source("/t")
+                .ty("t")
+                .build()
+                .unwrap(),
+        ),
+        receipt: None,
+        acknowledge: Acknowledge::default(),
+    }));
+    assert!(inbound.take_given_back().is_some());
+    assert!(arrive(&mut inbound, Qos::AtMostOnce, 0));
+    // The same with one that was never offered.
+    inbound.waits(Some(&taker));
+    assert!(inbound.take().is_some());
+    assert!(arrive(&mut inbound, Qos::AtMostOnce, 0));
 }
 
 proptest! {
