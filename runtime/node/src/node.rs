@@ -286,8 +286,8 @@ impl Node {
         tree::node(self.0.tree.wait().await.status().await)
     }
 
-    /// Closes the doors, lets the actors empty their mailboxes for as long as `drain` says, and stops the tree in reverse order
-    /// of start. What is left in mailboxes then, and the dead letters, are written to the dead-letter file. Returns when that is done; called twice, both calls do.
+    /// Closes the doors, lets the actors empty their mailboxes and changes that had begun come to their end, for as long as `drain` says,
+    /// and stops the tree in reverse order of start. What is left in mailboxes then, and the dead letters, are written to the dead-letter file. Returns when that is done; called twice, both calls do.
     pub async fn stop(&self) -> End {
         let tree = self.0.tree.wait().await.clone();
         if !self.0.stopping.is_cancelled() {
@@ -305,6 +305,10 @@ impl Node {
             self.0.publishing.close();
             self.0.publishing.wait().await;
             self.0.bus.idle().await;
+            // A change that had begun is carried out; none begins any more.
+            for actor in self.0.actors.values() {
+                let _ = actor.changes.one_at_a_time.lock().await;
+            }
         };
         let drain = self.0.actors.values().map(|actor| actor.spec.drain).max();
         tokio::select! {

@@ -67,16 +67,8 @@ impl KameoActor for ComponentActor {
     type Error = StartError;
 
     async fn on_start(actor: Arc<Actor>, actor_ref: ActorRef<Self>) -> Result<Self, StartError> {
-        actor.changes.came_up(&actor_ref);
-        let instances =
-            Supervisor::start_linked(Self::spec(&actor), reporter(&actor), &actor_ref).await?;
-        if let Err(error) = actor.resize(&instances).await {
-            instances.stop().await;
-            return Err(match error {
-                ChildError::Start { error, .. } => error,
-                other => StartError::failed(other),
-            });
-        }
+        // In a box: its task keeps the room that its start took for as long as it lives.
+        let instances = Box::pin(start(&actor, &actor_ref)).await?;
         Ok(Self { instances })
     }
 
@@ -104,6 +96,26 @@ impl KameoActor for ComponentActor {
         }
         self.instances.stop().await;
         Ok(())
+    }
+}
+
+/// Starts the supervisor, and as many instances as there should be.
+async fn start(
+    actor: &Arc<Actor>,
+    actor_ref: &ActorRef<ComponentActor>,
+) -> Result<SupervisorRef, StartError> {
+    actor.changes.came_up(actor_ref);
+    let spec = ComponentActor::spec(actor);
+    let instances = Supervisor::start_linked(spec, reporter(actor), actor_ref).await?;
+    match actor.resize(&instances).await {
+        Ok(()) => Ok(instances),
+        Err(error) => {
+            instances.stop().await;
+            Err(match error {
+                ChildError::Start { error, .. } => error,
+                other => StartError::failed(other),
+            })
+        }
     }
 }
 

@@ -149,7 +149,8 @@ impl Worker {
                 used => {
                     // First the used one goes: a pool of instances has one place for each worker.
                     drop(used);
-                    match fresh(&self.actor).await {
+                    // In a box: a worker that waits has no room for all that an instance may need to start.
+                    match Box::pin(fresh(&self.actor)).await {
                         Ok(instance) => instance,
                         Err(error) => return self.cannot_go_on(error),
                     }
