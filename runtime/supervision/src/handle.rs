@@ -26,14 +26,14 @@ use crate::{
 #[derive(Clone)]
 pub struct SupervisorRef {
     id: Arc<str>,
-    actor: ActorRef<Supervisor>,
+    actor: ActorRef<Box<Supervisor>>,
     ended: watch::Receiver<Option<ExitReason>>,
 }
 
 impl SupervisorRef {
     pub(crate) fn new(
         id: Arc<str>,
-        actor: ActorRef<Supervisor>,
+        actor: ActorRef<Box<Supervisor>>,
         ended: watch::Receiver<Option<ExitReason>>,
     ) -> Self {
         Self { id, actor, ended }

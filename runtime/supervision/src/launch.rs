@@ -1,6 +1,7 @@
-//! How each kind of child becomes a linked and watched kameo actor.
+//! How each kind of child is started and watched.
 //!
-//! A child is watched twice, because neither way tells all. The link says that the actor's loop is
+//! A worker is a task, and its end is the child's. Supervisors and actors are kameo actors, linked to their supervisor.
+//! They are watched twice, because neither way tells all. The link says that the actor's loop is
 //! over while its `on_stop` may still run, and is silent when the actor's task is aborted or panics
 //! as its state is dropped. The task's end says that nothing of the child is left, but comes late
 //! when an `on_stop` hangs. So the end of the task is the end of the child, and the link starts the
@@ -17,10 +18,9 @@ use kameo::{
     Actor,
     actor::{ActorId, ActorRef, PreparedActor, Spawn},
     error::{ActorStopReason, PanicError},
-    mailbox,
 };
 use tokio::{
-    sync::oneshot,
+    sync::{Notify, oneshot},
     task::{AbortHandle, JoinError},
 };
 
@@ -33,18 +33,16 @@ use crate::{
     status::Status,
     stop::Stop,
     supervisor::{Owner, Supervisor},
-    worker::{AbortOnDrop, Worker, WorkerArgs, WorkerStart, lost},
+    worker::{AbortOnDrop, Worker, WorkerStart, lost},
 };
 
 /// How long the status callback of an actor may take.
 pub(crate) const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Signals to a worker's actor are few: its own start, its parent's death.
-const WORKER_MAILBOX: usize = 4;
-
 /// One incarnation of a child, on its way.
 pub(crate) struct Launched {
-    pub(crate) actor: ActorId,
+    /// The kameo actor it is, unless it is a worker.
+    pub(crate) actor: Option<ActorId>,
     pub(crate) control: Control,
     pub(crate) watch: BoxFuture<'static, Watched>,
     pub(crate) below: Below,
@@ -61,9 +59,9 @@ pub(crate) enum Watched {
 /// The end of an incarnation: nothing of it is left.
 pub(crate) struct End {
     pub(crate) reason: ExitReason,
-    /// Whether its `on_start` is known to have succeeded.
+    /// Of a kameo actor: whether its `on_start` is known to have succeeded.
     started: bool,
-    /// Whether kameo saw it, and told its links.
+    /// Of a kameo actor: whether kameo saw its end, and told its links.
     orderly: bool,
     /// What it says about its start, if that is what failed.
     pub(crate) start: Option<StartError>,
@@ -112,68 +110,79 @@ pub(crate) enum Below {
     Actor(Arc<dyn Fn() -> BoxFuture<'static, Vec<Status>> + Send + Sync>),
 }
 
-/// Starts an incarnation of `child`, linked to its supervisor `parent`.
+/// Starts an incarnation of `child`; if it is a kameo actor, linked to its supervisor `parent`.
 pub(crate) fn launch(
     child: &ChildSpec,
-    parent: ActorRef<Supervisor>,
+    parent: ActorRef<Box<Supervisor>>,
     reporter: &Reporter,
 ) -> BoxFuture<'static, Launched> {
     match &child.start {
-        Start::Worker(start) => launch_worker(Arc::clone(start), parent),
+        Start::Worker(start) => launch_worker(start),
         Start::Supervisor(spec) => launch_supervisor(spec, parent, reporter.clone()),
         Start::Actor(launch) => Arc::clone(launch).launch(parent),
     }
 }
 
-fn launch_worker(start: WorkerStart, parent: ActorRef<Supervisor>) -> BoxFuture<'static, Launched> {
-    async move {
-        let stop = Stop::new();
-        let prepared = Worker::prepare_with_mailbox(mailbox::bounded(WORKER_MAILBOX));
-        let actor = prepared.actor_ref().clone();
-        actor.link(&parent).await;
-        let args = WorkerArgs {
-            start,
-            stop: stop.clone(),
-        };
-        let task = spawn(prepared, args);
-        Launched {
-            actor: actor.id(),
-            watch: watch(
-                actor_started(actor.clone()),
-                end_of(task.end, &actor, parent),
-            ),
-            control: Control {
-                ask: Box::new(move || {
-                    stop.ask();
-                    std::future::ready(()).boxed()
-                }),
-                kill: Box::new(move || actor.kill()),
-                abort: Box::new(move || task.abort.abort()),
-                kill_reaches_start: false,
-            },
-            below: Below::Nothing,
+fn launch_worker(start: &WorkerStart) -> BoxFuture<'static, Launched> {
+    let stop = Stop::new();
+    let Worker { started, mut task } = Worker::spawn(Arc::clone(start), stop.clone());
+    let abort = task.0.abort_handle();
+    let kill = abort.clone();
+    let torn_down = Arc::new(Notify::new());
+    let tear_down = Arc::clone(&torn_down);
+    let mut end = async move {
+        tokio::select! {
+            biased;
+            joined = &mut task.0 => End::of_worker(joined),
+            // It blocks its thread, so that nothing can end it: whoever waits for it goes on.
+            () = torn_down.notified() => End::left_behind(),
         }
     }
-    .boxed()
+    .boxed();
+    let watch = async move {
+        tokio::select! {
+            biased;
+            Ok(()) = started => Watched::Started(end),
+            ended = &mut end => Watched::Ended(ended),
+        }
+    };
+    let launched = Launched {
+        actor: None,
+        watch: watch.boxed(),
+        control: Control {
+            ask: Box::new(move || {
+                stop.ask();
+                std::future::ready(()).boxed()
+            }),
+            kill: Box::new(move || kill.abort()),
+            abort: Box::new(move || {
+                abort.abort();
+                tear_down.notify_one();
+            }),
+            kill_reaches_start: true,
+        },
+        below: Below::Nothing,
+    };
+    std::future::ready(launched).boxed()
 }
 
 fn launch_supervisor(
     spec: &SupervisorSpec,
-    parent: ActorRef<Supervisor>,
+    parent: ActorRef<Box<Supervisor>>,
     reporter: Reporter,
 ) -> BoxFuture<'static, Launched> {
     let (args, ended, booted) =
         Supervisor::args(spec.clone(), reporter, Some(Owner::parent(parent.id())));
     async move {
         let id = args.id();
-        let prepared = Supervisor::prepare();
+        let prepared = Box::<Supervisor>::prepare();
         let actor = prepared.actor_ref().clone();
         actor.link(&parent).await;
         let task = spawn(prepared, args);
         let handle = SupervisorRef::new(id, actor.clone(), ended);
         let asked = handle.clone();
         Launched {
-            actor: actor.id(),
+            actor: Some(actor.id()),
             watch: watch(
                 async move {
                     booted
@@ -200,7 +209,7 @@ fn launch_supervisor(
 
 /// Starts incarnations of a kameo actor whose type only its spec knows.
 pub(crate) trait LaunchActor: Send + Sync {
-    fn launch(self: Arc<Self>, parent: ActorRef<Supervisor>) -> BoxFuture<'static, Launched>;
+    fn launch(self: Arc<Self>, parent: ActorRef<Box<Supervisor>>) -> BoxFuture<'static, Launched>;
 }
 
 type Factory<A> =
@@ -213,7 +222,7 @@ pub(crate) struct ActorLaunch<A: Actor> {
 }
 
 impl<A: Actor> LaunchActor for ActorLaunch<A> {
-    fn launch(self: Arc<Self>, parent: ActorRef<Supervisor>) -> BoxFuture<'static, Launched> {
+    fn launch(self: Arc<Self>, parent: ActorRef<Box<Supervisor>>) -> BoxFuture<'static, Launched> {
         async move {
             let prepared = A::prepare();
             let actor = prepared.actor_ref().clone();
@@ -239,7 +248,7 @@ impl<A: Actor> LaunchActor for ActorLaunch<A> {
                 }
             };
             Launched {
-                actor: actor.id(),
+                actor: Some(actor.id()),
                 watch: watch(started, end_of(end.boxed(), &actor, parent)),
                 below: match &self.status {
                     None => Below::Nothing,
@@ -325,6 +334,28 @@ impl End {
         }
     }
 
+    fn of_worker(joined: Result<Result<ExitReason, StartError>, JoinError>) -> Self {
+        match joined {
+            Ok(Ok(reason)) => Self {
+                reason,
+                started: true,
+                orderly: true,
+                start: None,
+            },
+            Ok(Err(error)) => Self::not_started(error, true),
+            Err(error) => Self::lost(error),
+        }
+    }
+
+    fn left_behind() -> Self {
+        Self {
+            reason: ExitReason::Killed,
+            started: false,
+            orderly: false,
+            start: None,
+        }
+    }
+
     fn not_started(error: StartError, orderly: bool) -> Self {
         Self {
             reason: ExitReason::failed(&error),
@@ -388,7 +419,7 @@ async fn actor_started<A: Actor>(actor: ActorRef<A>) -> Result<(), Option<StartE
 fn end_of<A: Actor>(
     end: BoxFuture<'static, End>,
     actor: &ActorRef<A>,
-    parent: ActorRef<Supervisor>,
+    parent: ActorRef<Box<Supervisor>>,
 ) -> BoxFuture<'static, End> {
     let (actor, parent) = (actor.downgrade(), parent.downgrade());
     async move {

@@ -34,7 +34,8 @@
 //! - `backoff`: how long a supervisor waits before a restart
 //! - `exit`: why a child ended, and the words of a supervisor that gave up
 //! - `supervisor`: the kameo actor that does what was decided
-//! - `launch`, `worker`: how each kind of child becomes a linked and watched kameo actor
+//! - `launch`: how each kind of child is started and watched
+//! - `worker`: the task of a worker
 //! - `handle`: what holders of a running supervisor may ask of it
 //! - `report`, `status`: what it says by itself, and what it answers
 //! - `stop`: how a worker hears that it should end

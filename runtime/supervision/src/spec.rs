@@ -328,10 +328,11 @@ impl ChildSpec {
     /// A child that is a future.
     ///
     /// `start` is called for each incarnation. The future it answers is the start: its error is a
-    /// failed start, and the next child waits for it. What that yields is the run, which goes to a
-    /// task of its own; when it ends, so does the incarnation. A worker that is stopped hears it
+    /// failed start, and the next child waits for it. What that yields is the run; when it ends, so
+    /// does the incarnation. Both are one task. A worker that is stopped hears it
     /// through its [`Stop`], in its start as well as in its run; one that is killed is dropped where
-    /// it waits. A panic in either is an abnormal end with the panic's text.
+    /// it waits. One that does not wait but blocks its thread cannot be killed: it is left behind, as
+    /// killed, and goes on until it waits. A panic in either is an abnormal end with the panic's text.
     pub fn worker<F, S, R>(id: impl Into<Arc<str>>, start: F) -> Self
     where
         F: Fn(Stop) -> S + Send + Sync + 'static,

@@ -66,8 +66,8 @@ pub struct Supervisor {
     children: Children,
     history: History,
 
-    /// What is being done.
-    plans: BTreeMap<PlanId, Plan>,
+    /// What is being done. In boxes, as children are: an empty map keeps its node.
+    plans: BTreeMap<PlanId, Box<Plan>>,
     next_plan: PlanId,
     /// Plans that may be able to go on.
     ready: VecDeque<PlanId>,
@@ -104,7 +104,7 @@ pub(crate) struct Owner {
     attach: Option<Attach>,
 }
 
-type Attach = Box<dyn FnOnce(ActorRef<Supervisor>) -> BoxFuture<'static, bool> + Send>;
+type Attach = Box<dyn FnOnce(ActorRef<Box<Supervisor>>) -> BoxFuture<'static, bool> + Send>;
 
 impl Owner {
     /// A supervisor above, which has made the link.
@@ -191,7 +191,7 @@ impl Supervisor {
         spec.check()?;
         let (args, ended, booted) = Self::args(spec, reporter, owner);
         let id = args.id();
-        let supervisor = SupervisorRef::new(id, <Self as Spawn>::spawn(args), ended);
+        let supervisor = SupervisorRef::new(id, <Box<Self> as Spawn>::spawn(args), ended);
         match booted.await {
             Ok(Ok(())) => Ok(supervisor),
             failed => {
@@ -235,7 +235,7 @@ impl Supervisor {
     }
 
     /// Goes on with everything that can go on.
-    async fn advance(&mut self, me: &WeakActorRef<Self>) {
+    async fn advance(&mut self, me: &WeakActorRef<Box<Self>>) {
         loop {
             if self.ending.is_some() {
                 self.advance_ending();
@@ -339,7 +339,8 @@ impl Supervisor {
     }
 }
 
-impl Actor for Supervisor {
+/// In a box: kameo's loop has room for six copies of its actor's state.
+impl Actor for Box<Supervisor> {
     type Args = Args;
     type Error = ExitReason;
 
@@ -355,7 +356,7 @@ impl Actor for Supervisor {
             boot,
             ended,
         } = args;
-        let mut supervisor = Self {
+        let mut supervisor = Self::new(Supervisor {
             rules: Rules {
                 supervisor: spec.id,
                 strategy: spec.strategy,
@@ -382,7 +383,7 @@ impl Actor for Supervisor {
             ending: None,
             exit: None,
             ended,
-        };
+        });
         let keys: Vec<Key> = spec
             .children
             .into_iter()

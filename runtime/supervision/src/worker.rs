@@ -1,18 +1,14 @@
-//! The kameo actor around a worker's future.
+//! The task of a worker: its start, and then its run.
 //!
-//! The run is a task of its own, so nothing is polled beside it: the actor only waits for its end.
-//! Ending the actor, in whatever way, ends the task.
+//! It is no kameo actor: nobody sends it anything, and a queue that stays empty would be half of what an idle one weighs.
 
-use std::{ops::ControlFlow, panic::AssertUnwindSafe, sync::Arc};
+use std::sync::Arc;
 
-use futures::{FutureExt, future::BoxFuture};
-use kameo::{
-    Actor,
-    actor::{ActorId, ActorRef, WeakActorRef},
-    error::{ActorStopReason, PanicError},
-    mailbox::{MailboxReceiver, Signal},
+use futures::future::BoxFuture;
+use tokio::{
+    sync::oneshot,
+    task::{JoinError, JoinHandle},
 };
-use tokio::task::{JoinError, JoinHandle};
 
 use crate::{
     error::StartError,
@@ -27,87 +23,27 @@ pub(crate) type Run = BoxFuture<'static, ExitReason>;
 pub(crate) type WorkerStart =
     Arc<dyn Fn(Stop) -> BoxFuture<'static, Result<Run, StartError>> + Send + Sync>;
 
-/// The actor around one incarnation.
+/// One incarnation.
 pub(crate) struct Worker {
-    run: AbortOnDrop<ExitReason>,
-    stop: Stop,
+    /// Told when it has started; closed if its start failed, panicked or was aborted.
+    pub(crate) started: oneshot::Receiver<()>,
+    pub(crate) task: AbortOnDrop<Result<ExitReason, StartError>>,
 }
 
-/// What an incarnation is made from.
-pub(crate) struct WorkerArgs {
-    pub(crate) start: WorkerStart,
-    pub(crate) stop: Stop,
-}
-
-impl Actor for Worker {
-    type Args = WorkerArgs;
-    type Error = ExitReason;
-
-    fn name() -> &'static str {
-        "worker"
-    }
-
-    async fn on_start(args: WorkerArgs, _: ActorRef<Self>) -> Result<Self, ExitReason> {
-        let WorkerArgs { start, stop } = args;
-        // The call itself is inside, so a factory that panics before its first await is caught too.
-        let starting = AssertUnwindSafe(async { start(stop.clone()).await });
-        match starting.catch_unwind().await {
-            Ok(Ok(run)) => Ok(Self {
-                run: AbortOnDrop(tokio::spawn(run)),
-                stop,
-            }),
-            Ok(Err(error)) => Err(ExitReason::failed(error)),
-            Err(payload) => Err(ExitReason::failed(panic_text(&*payload))),
+impl Worker {
+    pub(crate) fn spawn(start: WorkerStart, stop: Stop) -> Self {
+        let (say, started) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            // The call itself is inside: a factory may panic before its first await.
+            let run = start(stop).await?;
+            // Its supervisor may be gone.
+            let _ = say.send(());
+            Ok(run.await)
+        });
+        Self {
+            started,
+            task: AbortOnDrop(task),
         }
-    }
-
-    async fn next(
-        &mut self,
-        _: WeakActorRef<Self>,
-        mailbox: &mut MailboxReceiver<Self>,
-    ) -> Result<Option<Signal<Self>>, ExitReason> {
-        loop {
-            tokio::select! {
-                // The signal of its start comes before its end.
-                biased;
-                signal = mailbox.recv() => match signal {
-                    Some(Signal::Stop | Signal::SupervisorRestart) => self.stop.ask(),
-                    signal => return Ok(signal),
-                },
-                end = &mut self.run.0 => return Err(end.unwrap_or_else(lost)),
-            }
-        }
-    }
-
-    async fn on_panic(
-        &mut self,
-        _: WeakActorRef<Self>,
-        error: PanicError,
-    ) -> Result<ControlFlow<ActorStopReason>, ExitReason> {
-        Ok(ControlFlow::Break(ExitReason::from_panic(&error).into()))
-    }
-
-    async fn on_link_died(
-        &mut self,
-        _: WeakActorRef<Self>,
-        _: ActorId,
-        _: ActorStopReason,
-    ) -> Result<ControlFlow<ActorStopReason>, ExitReason> {
-        // The supervisor ended without ending its children: nobody is left to watch.
-        Ok(ControlFlow::Break(ActorStopReason::Killed))
-    }
-
-    async fn on_stop(
-        &mut self,
-        _: WeakActorRef<Self>,
-        _: ActorStopReason,
-    ) -> Result<(), ExitReason> {
-        // The incarnation has ended when its future is dropped, not when that was asked for.
-        if !self.run.0.is_finished() {
-            self.run.0.abort();
-            let _ = (&mut self.run.0).await;
-        }
-        Ok(())
     }
 }
 

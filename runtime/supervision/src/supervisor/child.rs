@@ -35,7 +35,8 @@ pub(super) struct Child {
 
 /// One life of a child.
 pub(super) struct Incarnation {
-    pub(super) actor: ActorId,
+    /// The kameo actor it is, unless it is a worker.
+    pub(super) actor: Option<ActorId>,
     pub(super) control: Control,
     pub(super) below: Below,
     pub(super) phase: Phase,

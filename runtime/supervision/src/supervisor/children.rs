@@ -1,7 +1,7 @@
 //! The children of a supervisor, in order of start.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, btree_map},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -19,7 +19,8 @@ pub(super) type Key = u64;
 
 #[derive(Default)]
 pub(super) struct Children {
-    table: BTreeMap<Key, Child>,
+    /// In boxes: a node of the map has room for eleven, and most supervisors have one child.
+    table: BTreeMap<Key, Box<Child>>,
     next: Key,
     up: usize,
     supervisors: usize,
@@ -54,7 +55,7 @@ impl Children {
         self.next += 1;
         self.supervisors += usize::from(child.spec.kind() == Kind::Supervisor);
         self.ids.insert(Arc::clone(&child.spec.id), key);
-        self.table.insert(key, child);
+        self.table.insert(key, Box::new(child));
         key
     }
 
@@ -64,7 +65,7 @@ impl Children {
     }
 
     /// Removes a child that is down, and all that leads to it.
-    pub(super) fn remove(&mut self, key: Key) -> Option<Child> {
+    pub(super) fn remove(&mut self, key: Key) -> Option<Box<Child>> {
         let child = self.table.remove(&key)?;
         self.ids.remove(&child.spec.id);
         self.significant.remove(&key);
@@ -77,11 +78,11 @@ impl Children {
     }
 
     pub(super) fn get(&self, key: Key) -> Option<&Child> {
-        self.table.get(&key)
+        self.table.get(&key).map(|child| &**child)
     }
 
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Child> {
-        self.table.get_mut(&key)
+        self.table.get_mut(&key).map(|child| &mut **child)
     }
 
     pub(super) fn by_id(&self, id: &str) -> Option<Key> {
@@ -96,12 +97,14 @@ impl Children {
         self.actors.get(&actor).copied()
     }
 
-    pub(super) fn iter(&self) -> btree_map::Iter<'_, Key, Child> {
-        self.table.iter()
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &Child)> {
+        self.table.iter().map(|(key, child)| (*key, &**child))
     }
 
     pub(super) fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (Key, &mut Child)> {
-        self.table.iter_mut().map(|(key, child)| (*key, child))
+        self.table
+            .iter_mut()
+            .map(|(key, child)| (*key, &mut **child))
     }
 
     pub(super) fn is_up(&self, key: Key) -> bool {
@@ -131,16 +134,18 @@ impl Children {
         }
     }
 
-    /// An incarnation of `key` came up as `actor`.
-    pub(super) fn came_up(&mut self, key: Key, actor: ActorId) {
+    /// An incarnation of `key` came up, as `actor` if it is one.
+    pub(super) fn came_up(&mut self, key: Key, actor: Option<ActorId>) {
         self.up += 1;
-        self.actors.insert(actor, key);
+        self.actors.extend(actor.map(|actor| (actor, key)));
     }
 
     /// The incarnation of a child that was `actor` went down.
-    pub(super) fn went_down(&mut self, actor: ActorId) {
+    pub(super) fn went_down(&mut self, actor: Option<ActorId>) {
         self.up -= 1;
-        self.actors.remove(&actor);
+        if let Some(actor) = actor {
+            self.actors.remove(&actor);
+        }
     }
 
     pub(super) fn counts(&self) -> Counts {

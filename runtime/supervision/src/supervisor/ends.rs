@@ -328,7 +328,7 @@ impl Supervisor {
     /// The children that the end of `key` can concern, in order of start.
     fn concerned(&mut self, key: Key) -> Vec<Key> {
         if self.strategy().is_group() {
-            return self.children.iter().map(|(key, _)| *key).collect();
+            return self.children.iter().map(|(key, _)| key).collect();
         }
         // Under one-for-one another can only matter by being significant too, and then one is enough:
         // the work does not grow with the family.

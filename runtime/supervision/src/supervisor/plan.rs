@@ -97,12 +97,12 @@ impl Supervisor {
         for key in &plan.starts {
             self.children.will_live(*key);
         }
-        self.plans.insert(id, plan);
+        self.plans.insert(id, Box::new(plan));
         self.ready.push_back(id);
     }
 
     /// Goes on with a plan as far as it can go.
-    pub(super) async fn advance_plan(&mut self, id: PlanId, me: &WeakActorRef<Self>) {
+    pub(super) async fn advance_plan(&mut self, id: PlanId, me: &WeakActorRef<Box<Self>>) {
         let Some(mut plan) = self.plans.remove(&id) else {
             return;
         };
@@ -158,7 +158,7 @@ impl Supervisor {
     }
 
     /// All have started. From here on the owner and the supervisor hear of each other's end.
-    async fn booted(&mut self, me: &WeakActorRef<Self>) {
+    async fn booted(&mut self, me: &WeakActorRef<Box<Self>>) {
         self.booting = false;
         let attach = self.owner.as_mut().and_then(|owner| owner.attach.take());
         if let Some(attach) = attach {
@@ -176,7 +176,7 @@ impl Supervisor {
         }
     }
 
-    async fn start_incarnation(&mut self, key: Key, again: bool, me: &WeakActorRef<Self>) {
+    async fn start_incarnation(&mut self, key: Key, again: bool, me: &WeakActorRef<Box<Self>>) {
         let Some(me) = me.upgrade() else {
             // Nobody holds the supervisor any more.
             self.begin_ending(ExitReason::Shutdown);

@@ -66,7 +66,7 @@ impl Request {
     }
 }
 
-impl Message<Request> for Supervisor {
+impl Message<Request> for Box<Supervisor> {
     type Reply = ();
 
     async fn handle(&mut self, request: Request, _: &mut Context<Self, ()>) {

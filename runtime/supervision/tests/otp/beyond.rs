@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -11,7 +11,8 @@ use std::{
 use proptest::prelude::*;
 use tokio::time::{Instant, advance};
 use whirlwind_supervision::{
-    Backoff, ChildSpec, ExitReason, ReportEvent, Restart, Shutdown, State, Strategy,
+    Backoff, ChildError, ChildSpec, ExitReason, ReportEvent, Restart, Shutdown, StartError, State,
+    Strategy,
 };
 
 use crate::stage::{OnStop, Stage, boom, patient, quiet};
@@ -306,6 +307,67 @@ async fn a_child_killed_from_outside_heals() {
     assert!(tree.kill_child("z").await.is_err());
 }
 
+/// It takes the second that a child has to tidy up after it was killed: a thread that is blocked knows no paused clock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_worker_that_blocks_its_thread_is_left_behind() {
+    let stage = Stage::new();
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let (blocked, ended) = (Arc::new(Mutex::new(blocked)), Arc::new(AtomicU32::new(0)));
+    for blocks_in_start in [true, false] {
+        let (blocked, ended) = (Arc::clone(&blocked), Arc::clone(&ended));
+        let (say, begun) = tokio::sync::oneshot::channel();
+        let say = Mutex::new(Some(say));
+        let child = ChildSpec::worker("a", move |_| {
+            let (blocked, ended) = (Arc::clone(&blocked), Arc::clone(&ended));
+            let say = say.lock().unwrap().take();
+            let block = move || {
+                say.map(|say| say.send(()));
+                let _ = blocked.lock().unwrap().recv();
+                ended.fetch_add(1, Ordering::SeqCst);
+            };
+            async move {
+                let mut block = Some(block);
+                if blocks_in_start && let Some(block) = block.take() {
+                    block();
+                }
+                Ok(async move {
+                    if let Some(block) = block {
+                        block();
+                    }
+                    std::future::pending().await
+                })
+            }
+        });
+        let spec = patient("root", Strategy::OneForOne);
+        let tree = stage.start(spec).await;
+        let started = tokio::spawn({
+            let tree = tree.clone();
+            let child = child.shutdown(Shutdown::BrutalKill);
+            async move { tree.start_child(child).await }
+        });
+        begun.await.unwrap();
+        assert_eq!(tree.stop().await, ExitReason::Shutdown);
+        assert_eq!(started.await.unwrap().is_err(), blocks_in_start);
+    }
+    assert_eq!(ended.load(Ordering::SeqCst), 0);
+    drop(release);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_words_of_a_failed_start_come_as_they_are() {
+    let stage = Stage::new();
+    let tree = stage.start(patient("root", Strategy::OneForOne)).await;
+    let child = ChildSpec::worker("a", |_| async {
+        Err::<std::future::Pending<ExitReason>, _>(StartError::Stopped)
+    });
+    let error = tree.start_child(child).await.unwrap_err();
+    let ChildError::Start { child, error } = error else {
+        panic!("{error}");
+    };
+    assert_eq!((&*child, error), ("a", StartError::Stopped));
+    tree.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_that_panics_as_it_is_dropped_is_not_lost() {
     struct Bomb;
@@ -332,5 +394,7 @@ async fn a_run_that_panics_as_it_is_dropped_is_not_lost() {
     tree.kill_child("a").await.unwrap();
     quiet().await;
     assert_eq!(tree.status().await.children[0].restarts, 1);
+    let last_word = |event: &ReportEvent| matches!(event, ReportEvent::Ended { reason } if reason.to_string().contains("a last word"));
+    assert!(stage.events_of("a").iter().any(last_word));
     tree.stop().await;
 }
