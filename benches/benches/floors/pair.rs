@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use whirlwind_benches::bare::Floor;
+use tokio::time::Instant;
+use whirlwind_benches::bare::{Bare, Floor};
 use whirlwind_benches::driver::{self, Way};
 use whirlwind_benches::events::{IN, MIDDLE, OUT, event, topic};
 use whirlwind_benches::node::{Through, relays};
@@ -16,6 +17,7 @@ use crate::slot::{Commit, Slot};
 
 const BARE: &str = "bare calls in a loop";
 const HANDLES: &str = "handles in a loop";
+const TWO_LOOPS: &str = "bare calls in two loops at once";
 const NATIVE_ONE: &str = "kameo actors, native, one in flight";
 const CALLS_ONE: &str = "kameo actors around bare calls, one in flight";
 const NODE_ONE: &str = "node, one in flight";
@@ -23,6 +25,9 @@ const NATIVE_64: &str = "kameo actors, native, 64 in flight";
 const CALLS_64: &str = "kameo actors around bare calls, 64 in flight";
 const NODE_64: &str = "node, 64 in flight, 1 instance each";
 const FOURFOLD_64: &str = "node, 64 in flight, 4 instances each";
+
+/// What a saturated node is compared with.
+const SATURATED: [&str; 5] = [BARE, HANDLES, TWO_LOOPS, CALLS_64, NATIVE_64];
 
 pub async fn measure(run: &Run, report: &mut Report, relay: &Path) {
     let mut group = run
@@ -36,19 +41,17 @@ pub async fn measure(run: &Run, report: &mut Report, relay: &Path) {
             Unit::Time,
             &[BARE, HANDLES, CALLS_ONE, NATIVE_ONE],
         )
+        .row(TWO_LOOPS, Unit::Rate, &[BARE])
         .row(NATIVE_64, Unit::Rate, &[])
         .row(CALLS_64, Unit::Rate, &[BARE])
-        .row(NODE_64, Unit::Rate, &[BARE, HANDLES, CALLS_64, NATIVE_64])
-        .row(
-            FOURFOLD_64,
-            Unit::Rate,
-            &[BARE, HANDLES, CALLS_64, NATIVE_64],
-        );
+        .row(NODE_64, Unit::Rate, &SATURATED)
+        .row(FOURFOLD_64, Unit::Rate, &SATURATED);
     if !group.is_wanted() {
         return;
     }
     let floor = Floor::resident(relay);
-    let (mut bare_a, mut bare_b) = (floor.instantiate().await, floor.instantiate().await);
+    let mut bare = Loop::new(&floor).await;
+    let mut two = Some([Loop::new(&floor).await, Loop::new(&floor).await]);
     let component = component(relay, Settings::default()).await;
     let mut hosted_a = Hosted::new(&component).await;
     let mut hosted_b = Hosted::new(&component).await;
@@ -60,12 +63,7 @@ pub async fn measure(run: &Run, report: &mut Report, relay: &Path) {
     let (_fourfold_folder, fourfold) = relays(relay, 4).await;
 
     for _ in 0..run.rounds() {
-        group
-            .median(BARE, 10_000, async || {
-                let event = bare_a.relay(IN, &event()).await;
-                bare_b.relay(MIDDLE, &event).await;
-            })
-            .await;
+        group.median(BARE, 10_000, async || bare.pass().await).await;
         group
             .median(HANDLES, 10_000, async || {
                 let event = Arc::new(event());
@@ -78,6 +76,14 @@ pub async fn measure(run: &Run, report: &mut Report, relay: &Path) {
         one_in_flight(&mut group, NATIVE_ONE, native.clone()).await;
         one_in_flight(&mut group, CALLS_ONE, calls.clone()).await;
         one_in_flight(&mut group, NODE_ONE, Through::new(&single, IN, OUT)).await;
+        if group.wants(TWO_LOOPS)
+            && let Some(loops) = two.take()
+        {
+            let events = group.events(25_000);
+            let start = Instant::now();
+            two = Some(at_once(loops, events).await);
+            group.add_total(TWO_LOOPS, 2 * events, start.elapsed());
+        }
         saturated(&mut group, NATIVE_64, native.clone()).await;
         saturated(&mut group, CALLS_64, calls.clone()).await;
         saturated(&mut group, NODE_64, Through::new(&single, IN, OUT)).await;
@@ -86,6 +92,39 @@ pub async fn measure(run: &Run, report: &mut Report, relay: &Path) {
     single.stop().await;
     fourfold.stop().await;
     report.add(group);
+}
+
+/// Both components called one after the other, the event between them built.
+struct Loop {
+    a: Bare,
+    b: Bare,
+}
+
+impl Loop {
+    async fn new(floor: &Floor) -> Self {
+        Self {
+            a: floor.instantiate().await,
+            b: floor.instantiate().await,
+        }
+    }
+
+    async fn pass(&mut self) {
+        let event = self.a.relay(IN, &event()).await;
+        self.b.relay(MIDDLE, &event).await;
+    }
+
+    async fn passes(mut self, events: usize) -> Self {
+        for _ in 0..events {
+            self.pass().await;
+        }
+        self
+    }
+}
+
+/// Two loops that share nothing, each on a thread: what two cores of the machine can do together.
+async fn at_once(loops: [Loop; 2], events: usize) -> [Loop; 2] {
+    let [one, other] = loops.map(|one| tokio::spawn(one.passes(events)));
+    [one.await.unwrap(), other.await.unwrap()]
 }
 
 async fn one_in_flight(group: &mut Group, name: &str, way: impl Way) {
