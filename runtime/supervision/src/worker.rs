@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use tokio::{
     sync::oneshot,
-    task::{JoinError, JoinHandle},
+    task::{JoinError, JoinHandle, yield_now},
 };
 
 use crate::{
@@ -36,8 +36,9 @@ impl Worker {
         let task = tokio::spawn(async move {
             // The call itself is inside: a factory may panic before its first await.
             let run = start(stop).await?;
-            // Its supervisor may be gone.
+            // Its supervisor may be gone. It hears of this before the run begins, which may block the thread that it was woken on.
             let _ = say.send(());
+            yield_now().await;
             Ok(run.await)
         });
         Self {
