@@ -311,7 +311,7 @@ async fn a_child_killed_from_outside_heals() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_worker_that_blocks_its_thread_is_left_behind() {
     let stage = Stage::new();
-    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let (release, blocked) = std::sync::mpsc::sync_channel::<()>(1);
     let (blocked, ended) = (Arc::new(Mutex::new(blocked)), Arc::new(AtomicU32::new(0)));
     for blocks_in_start in [true, false] {
         let (blocked, ended) = (Arc::clone(&blocked), Arc::clone(&ended));
