@@ -145,13 +145,10 @@ impl Bus {
             system = 0; // this may run again, if somebody else was faster
             for (filter, mailbox) in subscriptions {
                 // Under one filter a mailbox is once.
-                let mut there = table.values(filter).iter();
-                if there.any(|subscriber| subscriber.mailbox.same(mailbox)) {
-                    continue;
-                }
+                let before = table.remove(filter, |s| s.mailbox.same(mailbox));
                 let mailbox = mailbox.clone();
                 table.insert(filter, Subscriber { mailbox, observer });
-                system += usize::from(is_system(filter));
+                system += usize::from(before == 0 && is_system(filter));
             }
             table
         });
@@ -208,28 +205,18 @@ impl Bus {
             return self.accept(durable, envelope);
         }
         let table = self.table();
-        let mut subscribers = subscribers(&table, &envelope.topic);
-        // The last, mostly the only one, gets the event itself.
-        let Some(last) = subscribers.pop() else {
+        let subscribers = subscribers(&table, &envelope.topic);
+        if subscribers.is_empty() {
             self.unrouted.fetch_add(1, Ordering::Relaxed);
-            envelope.settle();
-            return Delivery::default();
-        };
+        }
         let mut delivery = Delivery::default();
-        let mut offer = |subscriber, envelope| match self.offer(subscriber, envelope) {
-            Ok(()) => delivery.delivered += 1,
-            Err(refusal) => delivery.refused.push(refusal),
-        };
-        for subscriber in subscribers {
-            offer(subscriber, envelope.copy(subscriber.observer));
-        }
-        match last.observer {
-            false => offer(last, envelope),
-            true => {
-                offer(last, envelope.copy(true));
-                envelope.settle();
+        let to = subscribers.into_iter().map(|s| (s, s.observer));
+        give(to, envelope, |subscriber, envelope| {
+            match self.offer(subscriber, envelope) {
+                Ok(()) => delivery.delivered += 1,
+                Err(refusal) => delivery.refused.push(refusal),
             }
-        }
+        });
         delivery
     }
 
@@ -345,7 +332,7 @@ impl Bus {
     /// Whether anybody subscribes to `topic`.
     pub fn is_heard(&self, topic: &Topic) -> bool {
         let mut heard = false;
-        self.subscriptions.load().for_each(topic, |_| heard = true);
+        self.table().for_each(topic, |_| heard = true);
         heard
     }
 
@@ -448,9 +435,10 @@ impl Bus {
 
     pub(crate) fn offer(
         self: &Arc<Self>,
-        Subscriber { mailbox, observer }: &Subscriber,
+        subscriber: &Subscriber,
         envelope: Envelope,
     ) -> Result<(), Refusal> {
+        let Subscriber { mailbox, observer } = subscriber;
         let bytes = envelope.size();
         let envelope = match mailbox.take(envelope) {
             Ok(()) => {
@@ -469,9 +457,7 @@ impl Bus {
                 self.dead_letter(envelope, full.name, Reason::MailboxFull, error);
             }
             Err(_) => {
-                let (mailbox, observer) = (mailbox.clone(), *observer);
-                let by = By::Mailbox(Subscriber { mailbox, observer });
-                return Err(Refusal::new(by, envelope));
+                return Err(Refusal::new(By::Mailbox(subscriber.clone()), envelope));
             }
         }
         Ok(())
@@ -503,21 +489,13 @@ impl Bus {
         self.bury_if_gone(place.mailbox());
     }
 
-    /// Fills each place with a copy, and the last, mostly the only one, with the event itself.
+    /// Fills all places, each of which says whether it is an observer's.
     pub(crate) fn fill_all(self: &Arc<Self>, places: Few<(Place, bool)>, envelope: Envelope) {
-        let mut places = places.into_iter();
-        let last = places.next_back();
-        for (place, observer) in places {
-            self.fill(place, observer, envelope.copy(observer));
-        }
-        match last {
-            Some((place, false)) => self.fill(place, false, envelope),
-            Some((place, true)) => {
-                self.fill(place, true, envelope.copy(true));
-                envelope.settle();
-            }
-            None => envelope.settle(),
-        }
+        let to = places.into_iter();
+        let to = to.map(|(place, observer)| ((place, observer), observer));
+        give(to, envelope, |(place, observer), envelope| {
+            self.fill(place, observer, envelope);
+        });
     }
 
     /// To be called after an event came in: so whoever left has emptied the mailbox after it, or this does.
@@ -534,6 +512,26 @@ impl Bus {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         mailboxes.iter().find(|m| **m.name() == *name).cloned()
+    }
+}
+
+/// Gives everybody a copy, and the last, mostly the only one, the event itself, unless he is an observer. With nobody it is settled.
+fn give<T>(
+    mut to: impl DoubleEndedIterator<Item = (T, bool)>,
+    envelope: Envelope,
+    mut give: impl FnMut(T, Envelope),
+) {
+    let last = to.next_back();
+    for (one, observer) in to {
+        give(one, envelope.copy(observer));
+    }
+    match last {
+        Some((last, false)) => give(last, envelope),
+        Some((last, true)) => {
+            give(last, envelope.copy(true));
+            envelope.settle();
+        }
+        None => envelope.settle(),
     }
 }
 

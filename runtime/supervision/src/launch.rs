@@ -135,7 +135,7 @@ fn launch_worker(start: &WorkerStart) -> BoxFuture<'static, Launched> {
             biased;
             joined = &mut task.0 => End::of_worker(joined),
             // It blocks its thread, so that nothing can end it: whoever waits for it goes on.
-            () = torn_down.notified() => End::left_behind(),
+            () = torn_down.notified() => End::lost(ExitReason::Killed),
         }
     }
     .boxed();
@@ -244,7 +244,7 @@ impl<A: Actor> LaunchActor for ActorLaunch<A> {
                 match outer.await {
                     Ok(Ok(end)) => end,
                     Ok(Err(error)) => End::not_started(error, false),
-                    Err(error) => End::lost(error),
+                    Err(error) => End::lost(lost(error)),
                 }
             };
             Launched {
@@ -330,7 +330,7 @@ impl End {
                 };
                 Self::not_started(error, true)
             }
-            Err(error) => Self::lost(error),
+            Err(error) => Self::lost(lost(error)),
         }
     }
 
@@ -343,16 +343,7 @@ impl End {
                 start: None,
             },
             Ok(Err(error)) => Self::not_started(error, true),
-            Err(error) => Self::lost(error),
-        }
-    }
-
-    fn left_behind() -> Self {
-        Self {
-            reason: ExitReason::Killed,
-            started: false,
-            orderly: false,
-            start: None,
+            Err(error) => Self::lost(lost(error)),
         }
     }
 
@@ -371,9 +362,10 @@ impl End {
         self
     }
 
-    fn lost(error: JoinError) -> Self {
+    /// It did not come to its own end.
+    fn lost(reason: ExitReason) -> Self {
         Self {
-            reason: lost(error),
+            reason,
             started: false,
             orderly: false,
             start: None,

@@ -339,7 +339,7 @@ impl Supervisor {
     }
 }
 
-/// In a box: kameo's loop has room for six copies of its actor's state.
+/// In a box: kameo's loop has room for several copies of its actor's state.
 impl Actor for Box<Supervisor> {
     type Args = Args;
     type Error = ExitReason;

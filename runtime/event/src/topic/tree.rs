@@ -200,30 +200,6 @@ impl<T> FilterTree<T> {
         removed
     }
 
-    /// The values under exactly this filter, in the order of insertion.
-    pub fn values(&self, filter: &TopicFilter) -> &[T] {
-        if filter.is_exact() {
-            return self.exact.get(filter).map_or(&[], |values| values);
-        }
-        let mut id = ROOT;
-        let mut ends_in_hash = false;
-        for level in filter.levels() {
-            match level {
-                "#" => ends_in_hash = true,
-                level => match self.child(id, level) {
-                    Some(child) => id = child,
-                    None => return &[],
-                },
-            }
-        }
-        let node = self.nodes.get(id);
-        let leaf = node.and_then(|node| match ends_in_hash {
-            true => node.below.as_ref(),
-            false => node.here.as_ref(),
-        });
-        leaf.map_or(&[], |leaf| &leaf.values)
-    }
-
     /// Calls `found` with every value whose filter matches the topic.
     pub fn for_each<'a>(&'a self, topic: &Topic, mut found: impl FnMut(&'a T)) {
         self.for_each_filter(topic, |values| values.iter().for_each(&mut found));
