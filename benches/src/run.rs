@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use crate::report::{Against, Row, Unit};
 
-/// Rounds of a whole run: enough for a median that one bad second does not move.
-const ROUNDS: usize = 15;
+/// Rounds of a whole run: many short ones, so that a machine that changes its pace does so between a measure and its floor in few.
+const ROUNDS: usize = 45;
 
 /// Events of a measure in a smoke run, which only shows that everything still runs.
 const SMOKE_EVENTS: usize = 64;

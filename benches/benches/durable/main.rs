@@ -83,10 +83,10 @@ async fn pings(run: &Run, report: &mut Report, pingpong: &Path) {
     let lost = Bed::start(pingpong, "memory", "").await;
     let disk = folder();
     for _ in 0..run.rounds() {
-        let syncs = group.events(2_000);
+        let syncs = group.events(700);
         group.add_total(SYNC, syncs, synced(disk.path(), syncs));
         for rows in &WAITING {
-            let events = group.events(if rows.waiting == 1 { 4_000 } else { 40_000 });
+            let events = group.events(if rows.waiting == 1 { 1_500 } else { 15_000 });
             let (total, _) = lost.handled(events, rows.waiting).await;
             group.add_total(rows.memory, events, total);
             let (total, mut answers) = kept.handled(events, rows.waiting).await;

@@ -77,14 +77,14 @@ pub async fn measure(run: &Run, report: &mut Report, buckets: &Path) {
     for _ in 0..run.rounds() {
         for (rows, side) in &mut sides {
             group
-                .mean(rows.direct, 10_000, async || {
+                .mean(rows.direct, 4_000, async || {
                     side.turn(&topic, &nothing).await;
                     side.bucket.increment("n", 1).await.unwrap();
                 })
                 .await;
             side.provider.flush().await.unwrap();
             group
-                .mean(rows.inside, 10_000, async || {
+                .mean(rows.inside, 4_000, async || {
                     side.turn(&topic, &script).await
                 })
                 .await;

@@ -22,19 +22,19 @@ struct Fan {
 static FANS: [Fan; 3] = [
     Fan {
         subscribers: 1,
-        events: 100_000,
+        events: 30_000,
         queues: "1 queue of flume: send, receive",
         mailboxes: "1 subscriber: publish, lease, settle",
     },
     Fan {
         subscribers: 10,
-        events: 20_000,
+        events: 7_000,
         queues: "10 queues of flume: send, receive",
         mailboxes: "10 subscribers: publish, lease, settle",
     },
     Fan {
         subscribers: 100,
-        events: 2_000,
+        events: 700,
         queues: "100 queues of flume: send, receive",
         mailboxes: "100 subscribers: publish, lease, settle",
     },

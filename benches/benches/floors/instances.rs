@@ -35,12 +35,12 @@ pub async fn per_message(run: &Run, report: &mut Report, relay: &Path) {
     let (topic, event) = (topic(IN), Arc::new(event()));
     for _ in 0..run.rounds() {
         group
-            .mean(BARE, 5_000, async || {
+            .mean(BARE, 1_500, async || {
                 floor.instantiate().await.call(IN, &event).await;
             })
             .await;
         group
-            .mean(OURS, 5_000, async || {
+            .mean(OURS, 1_500, async || {
                 let mut hosted = Hosted::new(&component).await;
                 let outbox = hosted.call(&topic, &event, Box::new(KeepNothing)).await;
                 outbox.commit();

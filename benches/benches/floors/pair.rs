@@ -63,9 +63,9 @@ pub async fn measure(run: &Run, report: &mut Report, relay: &Path) {
     let (_fourfold_folder, fourfold) = relays(relay, 4).await;
 
     for _ in 0..run.rounds() {
-        group.median(BARE, 10_000, async || bare.pass().await).await;
+        group.median(BARE, 4_000, async || bare.pass().await).await;
         group
-            .median(HANDLES, 10_000, async || {
+            .median(HANDLES, 4_000, async || {
                 let event = Arc::new(event());
                 hosted_a.call(&topic, &event, of_a.outbox()).await.commit();
                 let event = of_a.take();
@@ -79,7 +79,7 @@ pub async fn measure(run: &Run, report: &mut Report, relay: &Path) {
         if group.wants(TWO_LOOPS)
             && let Some(loops) = two.take()
         {
-            let events = group.events(25_000);
+            let events = group.events(10_000);
             let start = Instant::now();
             two = Some(at_once(loops, events).await);
             group.add_total(TWO_LOOPS, 2 * events, start.elapsed());
@@ -129,14 +129,14 @@ async fn at_once(loops: [Loop; 2], events: usize) -> [Loop; 2] {
 
 async fn one_in_flight(group: &mut Group, name: &str, way: impl Way) {
     if group.wants(name) {
-        let times = driver::one_in_flight(way, group.events(10_000)).await;
+        let times = driver::one_in_flight(way, group.events(4_000)).await;
         group.add_median(name, times);
     }
 }
 
 async fn saturated(group: &mut Group, name: &str, way: impl Way) {
     if group.wants(name) {
-        let events = group.events(25_000);
+        let events = group.events(10_000);
         let total = driver::saturated(way, 64, events).await;
         group.add_total(name, events, total);
     }

@@ -27,25 +27,25 @@ struct Size {
 static SIZES: [Size; 4] = [
     Size {
         bytes: 100,
-        events: 20_000,
+        events: 7_000,
         bare: "100 B: bare call",
         mailed: "100 B: publish, lease, handle, settle",
     },
     Size {
         bytes: 1 << 10,
-        events: 20_000,
+        events: 7_000,
         bare: "1 KiB: bare call",
         mailed: "1 KiB: publish, lease, handle, settle",
     },
     Size {
         bytes: 10 << 10,
-        events: 10_000,
+        events: 4_000,
         bare: "10 KiB: bare call",
         mailed: "10 KiB: publish, lease, handle, settle",
     },
     Size {
         bytes: 100 << 10,
-        events: 3_000,
+        events: 1_000,
         bare: "100 KiB: bare call",
         mailed: "100 KiB: publish, lease, handle, settle",
     },

@@ -66,7 +66,7 @@ pub async fn measure(run: &Run, report: &mut Report) {
             let topics = wanted(among.filters);
             let mut next = topics.iter().cycle();
             group
-                .mean(among.exact, 100_000, async || {
+                .mean(among.exact, 30_000, async || {
                     let topic = black_box(next.next().unwrap());
                     let found = exact.get(topic.as_str());
                     assert!(black_box(found).is_some());
@@ -74,7 +74,7 @@ pub async fn measure(run: &Run, report: &mut Report) {
                 .await;
             let mut next = topics.iter().cycle();
             group
-                .mean(among.tree, 100_000, async || {
+                .mean(among.tree, 30_000, async || {
                     let topic = black_box(next.next().unwrap());
                     let mut found = 0;
                     tree.for_each(topic, |subscriber| {

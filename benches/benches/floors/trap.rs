@@ -58,7 +58,7 @@ pub async fn measure(run: &Run, report: &mut Report, misbehave: &Path) {
     for _ in 0..run.rounds() {
         for name in [BARE, TOLD] {
             group
-                .median(name, 200, async || {
+                .median(name, 70, async || {
                     let trapping = bare.take().unwrap();
                     let trap = trapping.trap(IN, &event_with(TRAPS)).await;
                     if name == TOLD {
@@ -71,7 +71,7 @@ pub async fn measure(run: &Run, report: &mut Report, misbehave: &Path) {
                 .await;
         }
         group
-            .median(HANDLE, 200, async || {
+            .median(HANDLE, 70, async || {
                 let (trapping, event) = (hosted.take().unwrap(), Arc::new(event_with(TRAPS)));
                 let trap = trapping.trap(&input, &event, Box::new(KeepNothing)).await;
                 std::hint::black_box(trap);
@@ -83,7 +83,7 @@ pub async fn measure(run: &Run, report: &mut Report, misbehave: &Path) {
             .await;
         if group.wants(NODE) {
             let through = Through::new(&node, IN, ANSWER);
-            let times = two_at_a_time(through, group.events(200)).await;
+            let times = two_at_a_time(through, group.events(70)).await;
             trapped += times.len() as u64;
             group.add_median(NODE, times);
         }

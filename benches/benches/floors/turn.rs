@@ -32,16 +32,16 @@ pub async fn measure(run: &Run, report: &mut Report, relay: &Path) {
     let (topic, event) = (topic(IN), Arc::new(event()));
     for _ in 0..run.rounds() {
         group
-            .mean(BARE, 50_000, async || bare.call(IN, &event).await)
+            .mean(BARE, 15_000, async || bare.call(IN, &event).await)
             .await;
         group
-            .mean(HANDLE, 50_000, async || {
+            .mean(HANDLE, 15_000, async || {
                 let outbox = hosted.call(&topic, &event, Box::new(KeepNothing)).await;
                 outbox.commit();
             })
             .await;
         group
-            .mean(MAILED, 50_000, async || mailed.turn(&topic, &event).await)
+            .mean(MAILED, 15_000, async || mailed.turn(&topic, &event).await)
             .await;
     }
     report.add(group);

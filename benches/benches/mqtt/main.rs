@@ -60,7 +60,7 @@ async fn round_trips(run: &Run, report: &mut Report, relay: &Path, broker: &Mosq
     let mut raw = Driver::connect(broker, "raw/in", "raw/out").await;
     let mut late = Driver::connect(broker, "late/in", "late/out").await;
     let mut through = Driver::connect(broker, "node/in", "node/out").await;
-    let (few, many) = (group.events(1_000), group.events(10_000));
+    let (few, many) = (group.events(400), group.events(4_000));
     for _ in 0..run.rounds() {
         for (name, driver) in [
             (RAW_ONE, &mut raw),

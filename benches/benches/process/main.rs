@@ -65,7 +65,7 @@ fn start(run: &Run, report: &mut Report, relay: &Path) {
     for (_, side) in &sides {
         side.first_event(); // compiles
     }
-    let starts = if run.is_whole() { 5 } else { 1 };
+    let starts = if run.is_whole() { 2 } else { 1 };
     for _ in 0..run.rounds() {
         for (name, side) in &sides {
             if group.wants(name) {
@@ -212,11 +212,11 @@ fn beside(run: &Run, report: &mut Report, relay: &Path) {
 
 fn take(group: &mut Group, node: &mut Child, [one, many]: [&'static str; 2]) {
     if group.wants(one) {
-        let median = node.one_in_flight(group.events(20_000));
+        let median = node.one_in_flight(group.events(8_000));
         group.add_median(one, vec![median]);
     }
     if group.wants(many) {
-        let events = group.events(50_000);
+        let events = group.events(16_000);
         let total = node.saturated(events);
         group.add_total(many, events, total);
     }

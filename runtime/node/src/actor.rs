@@ -1,18 +1,17 @@
 //! A component as an actor of the tree.
 //!
 //! What must outlive a crash (mailbox, compiled component, counters) is the [`Actor`], which the app holds. What crashes and
-//! comes again is below it: the [`ComponentActor`] in the tree, and under that one [`worker`] for each instance.
+//! comes again is below it: the [`component_actor`] in the tree, and under that one [`worker`] for each instance.
 
 mod changes;
-mod component_actor;
+pub(crate) mod component_actor;
 mod failed;
 mod identity;
 mod outbox;
 pub(crate) mod staged;
 mod worker;
 
-pub(crate) use changes::Changes;
-pub(crate) use component_actor::ComponentActor;
+pub(crate) use changes::{Changes, Incarnation};
 pub(crate) use failed::{FailedDeliveries, Message};
 pub(crate) use worker::instance_of;
 

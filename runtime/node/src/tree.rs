@@ -6,7 +6,7 @@
 //! ├─ egress             one-for-one; there where anything goes out
 //! │  └─ PROVIDER/out
 //! ├─ root               as [supervisor.root] says; one-for-one where there is none
-//! │  └─ ACTOR           a kameo actor
+//! │  └─ ACTOR           simple-one-for-one
 //! │     └─ ACTOR/0 ...  its instances
 //! └─ doors              one-for-one
 //!    ├─ PROVIDER/in ...
@@ -23,7 +23,7 @@ use whirlwind_supervision::{
     Backoff, ChildSpec, Report, ReportEvent, Restart, State, Status, Strategy, SupervisorSpec,
 };
 
-use crate::actor::{Actor, ComponentActor};
+use crate::actor::{Actor, component_actor};
 use crate::app::{self, Child};
 use crate::manifest;
 use crate::part::{PartState, TreeKind, TreeNode};
@@ -72,7 +72,7 @@ fn part(of: &app::Supervisor, actors: &BTreeMap<String, Arc<Actor>>) -> Supervis
             ),
             // Every name in the tree of an App is one of its actors.
             Child::Actor(name) => match actors.get(name) {
-                Some(actor) => spec.child(ComponentActor::child(actor)),
+                Some(actor) => spec.child(component_actor::child(actor)),
                 None => spec,
             },
         };
@@ -156,24 +156,23 @@ fn draw(status: Status, kind: TreeKind, below: impl Fn(&str) -> TreeKind + Copy)
         TreeKind::Actor => TreeKind::Instance,
         _ => below(&status.id),
     };
-    let strategy = match kind {
-        TreeKind::Actor => Some(Strategy::SimpleOneForOne),
-        _ => status.strategy,
-    };
     TreeNode {
         name: status.id.to_string(),
         kind,
         state: state(status.state),
         restarts: status.restarts,
-        strategy: strategy.map(|strategy| strategy.to_string()),
+        strategy: status.strategy.map(|strategy| strategy.to_string()),
         children: status
             .children
             .into_iter()
             .map(|child| {
                 let kind = match child.kind {
+                    // Only an actor makes its children from a template.
+                    Kind::Supervisor if child.strategy == Some(Strategy::SimpleOneForOne) => {
+                        TreeKind::Actor
+                    }
                     Kind::Supervisor => TreeKind::Supervisor,
-                    Kind::Actor => TreeKind::Actor,
-                    Kind::Worker => leaf,
+                    Kind::Worker | Kind::Actor => leaf,
                 };
                 draw(child, kind, below)
             })

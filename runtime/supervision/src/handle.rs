@@ -1,6 +1,6 @@
 //! What holders of a running supervisor may ask of it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture, future::join_all};
 use kameo::actor::{ActorId, ActorRef};
@@ -12,11 +12,14 @@ use tokio::{
 use crate::{
     error::ChildError,
     exit::ExitReason,
-    launch::{Below, STATUS_TIMEOUT},
+    launch::Below,
     spec::{ChildSpec, Strategy},
     status::{Counts, Kind, State, Status},
     supervisor::{Reply, Request, Snapshot, Supervisor, Which},
 };
+
+/// How long a supervisor may take to say how it is.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A running supervisor. Cheap to clone; when the last clone is dropped the supervisor stops.
 ///
@@ -45,7 +48,7 @@ impl SupervisorRef {
         &self.id
     }
 
-    /// The kameo actor it is, by which an owner knows it in `on_link_died`.
+    /// The kameo actor it is: another for each incarnation.
     #[must_use]
     pub fn actor_id(&self) -> ActorId {
         self.actor.id()
@@ -243,11 +246,6 @@ fn with_below(snapshot: Snapshot) -> BoxFuture<'static, Vec<Status>> {
                     }
                     if let Some(snapshot) = snapshot {
                         status.children = with_below(snapshot).await;
-                    }
-                }
-                Below::Actor(below) => {
-                    if let Ok(children) = timeout(STATUS_TIMEOUT, below()).await {
-                        status.children = children;
                     }
                 }
             }

@@ -10,7 +10,6 @@
 use std::{
     pin::pin,
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -30,14 +29,10 @@ use crate::{
     handle::SupervisorRef,
     report::Reporter,
     spec::{ChildSpec, Start, SupervisorSpec},
-    status::Status,
     stop::Stop,
-    supervisor::{Owner, Supervisor},
+    supervisor::Supervisor,
     worker::{AbortOnDrop, Worker, WorkerStart, lost},
 };
-
-/// How long the status callback of an actor may take.
-pub(crate) const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One incarnation of a child, on its way.
 pub(crate) struct Launched {
@@ -107,7 +102,6 @@ impl Drop for Control {
 pub(crate) enum Below {
     Nothing,
     Supervisor(SupervisorRef),
-    Actor(Arc<dyn Fn() -> BoxFuture<'static, Vec<Status>> + Send + Sync>),
 }
 
 /// Starts an incarnation of `child`; if it is a kameo actor, linked to its supervisor `parent`.
@@ -171,8 +165,7 @@ fn launch_supervisor(
     parent: ActorRef<Box<Supervisor>>,
     reporter: Reporter,
 ) -> BoxFuture<'static, Launched> {
-    let (args, ended, booted) =
-        Supervisor::args(spec.clone(), reporter, Some(Owner::parent(parent.id())));
+    let (args, ended, booted) = Supervisor::args(spec.clone(), reporter, Some(parent.id()));
     async move {
         let id = args.id();
         let prepared = Box::<Supervisor>::prepare();
@@ -214,12 +207,8 @@ pub(crate) trait LaunchActor: Send + Sync {
 
 type Factory<A> =
     Arc<dyn Fn() -> BoxFuture<'static, Result<<A as Actor>::Args, StartError>> + Send + Sync>;
-type StatusOf<A> = Arc<dyn Fn(ActorRef<A>) -> BoxFuture<'static, Vec<Status>> + Send + Sync>;
 
-pub(crate) struct ActorLaunch<A: Actor> {
-    pub(crate) factory: Factory<A>,
-    pub(crate) status: Option<StatusOf<A>>,
-}
+pub(crate) struct ActorLaunch<A: Actor>(pub(crate) Factory<A>);
 
 impl<A: Actor> LaunchActor for ActorLaunch<A> {
     fn launch(self: Arc<Self>, parent: ActorRef<Box<Supervisor>>) -> BoxFuture<'static, Launched> {
@@ -231,7 +220,7 @@ impl<A: Actor> LaunchActor for ActorLaunch<A> {
             // The factory is foreign code, so it runs in a task of its own, and so does the actor:
             // kameo knows it by its task.
             let running = Arc::new(OnceLock::new());
-            let (factory, inner) = (Arc::clone(&self.factory), Arc::clone(&running));
+            let (factory, inner) = (Arc::clone(&self.0), Arc::clone(&running));
             let outer = tokio::spawn(async move {
                 let args = async { factory().await }.await?;
                 let task = spawn(prepared, args);
@@ -250,13 +239,7 @@ impl<A: Actor> LaunchActor for ActorLaunch<A> {
             Launched {
                 actor: Some(actor.id()),
                 watch: watch(started, end_of(end.boxed(), &actor, parent)),
-                below: match &self.status {
-                    None => Below::Nothing,
-                    Some(status) => {
-                        let (status, actor) = (Arc::clone(status), actor.clone());
-                        Below::Actor(Arc::new(move || status(actor.clone())))
-                    }
-                },
+                below: Below::Nothing,
                 control: Control {
                     ask: Box::new({
                         let actor = actor.clone();

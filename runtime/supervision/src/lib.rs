@@ -63,7 +63,7 @@
 //! # Lives
 //!
 //! A supervisor lives until it is stopped, until it gives up, until its significant children have ended
-//! ([`AutoShutdown`]), until its owner or parent ends, or until the last [`SupervisorRef`] to it is
+//! ([`AutoShutdown`]), until its parent ends, or until the last [`SupervisorRef`] to it is
 //! dropped. None of its children outlives it: they are
 //! stopped in order where there is time, killed where there is none, and aborted should its own task
 //! be torn down.

@@ -2,8 +2,8 @@
 
 use std::{collections::HashSet, fmt, future::Future, sync::Arc, time::Duration};
 
-use futures::{FutureExt, future::BoxFuture};
-use kameo::{Actor, actor::ActorRef};
+use futures::FutureExt;
+use kameo::Actor;
 
 use crate::{
     auto_shutdown::AutoShutdown,
@@ -11,7 +11,8 @@ use crate::{
     error::{SpecError, StartError},
     exit::ExitReason,
     launch::{ActorLaunch, LaunchActor},
-    status::{Kind, Status},
+    report::Reporter,
+    status::Kind,
     stop::Stop,
     template::Template,
     worker::WorkerStart,
@@ -38,8 +39,8 @@ pub enum Strategy {
     OneForAll,
     /// The child that ended and those started after it.
     RestForOne,
-    /// Only the child that ended; all children are made from one template, none at the start, and
-    /// all are stopped at the same time.
+    /// Only the child that ended; all children are made from one template, none at the start unless
+    /// the template says so, and all are stopped at the same time.
     SimpleOneForOne,
 }
 
@@ -160,6 +161,9 @@ pub struct SupervisorSpec {
     pub children: Vec<ChildSpec>,
     /// What the children of a simple-one-for-one supervisor are made from.
     pub template: Option<Template>,
+    /// Where its reports go, and those of the supervisors below; if nothing is said, to where those of
+    /// the one above go.
+    pub reporter: Option<Reporter>,
 }
 
 impl SupervisorSpec {
@@ -175,6 +179,7 @@ impl SupervisorSpec {
             auto_shutdown: AutoShutdown::default(),
             children: Vec::new(),
             template: None,
+            reporter: None,
         }
     }
 
@@ -214,6 +219,13 @@ impl SupervisorSpec {
     #[must_use]
     pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Self {
         self.auto_shutdown = auto_shutdown;
+        self
+    }
+
+    /// With reports that go here.
+    #[must_use]
+    pub fn reporter(mut self, reporter: Reporter) -> Self {
+        self.reporter = Some(reporter);
         self
     }
 
@@ -368,37 +380,7 @@ impl ChildSpec {
         F: Fn() -> S + Send + Sync + 'static,
         S: Future<Output = Result<A::Args, StartError>> + Send + 'static,
     {
-        Self::of_actor(
-            id,
-            ActorLaunch::<A> {
-                factory: Arc::new(move || factory().boxed()),
-                status: None,
-            },
-        )
-    }
-
-    /// As [`actor`](Self::actor), for an actor that supervises: `status` answers how those under the
-    /// actor are. An answer that takes longer than a second is left out.
-    pub fn actor_with_status<A, F, S, C, T>(id: impl Into<Arc<str>>, factory: F, status: C) -> Self
-    where
-        A: Actor,
-        F: Fn() -> S + Send + Sync + 'static,
-        S: Future<Output = Result<A::Args, StartError>> + Send + 'static,
-        C: Fn(ActorRef<A>) -> T + Send + Sync + 'static,
-        T: Future<Output = Vec<Status>> + Send + 'static,
-    {
-        Self::of_actor(
-            id,
-            ActorLaunch::<A> {
-                factory: Arc::new(move || factory().boxed()),
-                status: Some(Arc::new(move |actor| -> BoxFuture<'static, Vec<Status>> {
-                    status(actor).boxed()
-                })),
-            },
-        )
-    }
-
-    fn of_actor(id: impl Into<Arc<str>>, launch: impl LaunchActor + 'static) -> Self {
+        let launch = ActorLaunch::<A>(Arc::new(move || factory().boxed()));
         Self::new(
             id,
             Shutdown::Timeout(Self::SHUTDOWN),

@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use kameo::{
     Actor,
     actor::{ActorId, ActorRef, Spawn, WeakActorRef},
@@ -62,7 +62,8 @@ pub struct Supervisor {
     rules: Rules,
     reporter: Reporter,
     template: Option<Template>,
-    owner: Option<Owner>,
+    /// The supervisor above, which it does not outlive.
+    parent: Option<ActorId>,
     children: Children,
     history: History,
 
@@ -97,48 +98,12 @@ enum Event {
     Asked,
 }
 
-/// The actor that a supervisor does not outlive.
-pub(crate) struct Owner {
-    id: ActorId,
-    /// Links it with the supervisor; answers whether it was still there.
-    attach: Option<Attach>,
-}
-
-type Attach = Box<dyn FnOnce(ActorRef<Box<Supervisor>>) -> BoxFuture<'static, bool> + Send>;
-
-impl Owner {
-    /// A supervisor above, which has made the link.
-    pub(crate) fn parent(id: ActorId) -> Self {
-        Self { id, attach: None }
-    }
-
-    /// A foreign actor, to be linked when the supervisor has started: until then whoever starts it
-    /// holds it, and a start that fails is an error and not a death.
-    fn actor<A: Actor>(owner: &ActorRef<A>) -> Self {
-        let weak = owner.downgrade();
-        Self {
-            id: owner.id(),
-            attach: Some(Box::new(move |me| {
-                async move {
-                    let Some(owner) = weak.upgrade() else {
-                        return false;
-                    };
-                    me.link(&owner).await;
-                    // One that died before it was linked will never tell.
-                    owner.is_alive()
-                }
-                .boxed()
-            })),
-        }
-    }
-}
-
 /// What a supervisor is made from. Only this crate can make it.
 #[doc(hidden)]
 pub struct Args {
     spec: SupervisorSpec,
     reporter: Reporter,
-    owner: Option<Owner>,
+    parent: Option<ActorId>,
     boot: oneshot::Sender<Result<(), StartError>>,
     ended: watch::Sender<Option<ExitReason>>,
 }
@@ -161,35 +126,8 @@ impl Supervisor {
         spec: SupervisorSpec,
         reporter: Reporter,
     ) -> Result<SupervisorRef, StartError> {
-        Self::boot(spec, reporter, None).await
-    }
-
-    /// Starts a supervisor that belongs to a kameo actor.
-    ///
-    /// When the owner ends, in whatever way, the supervisor stops its children in order and ends.
-    /// When the supervisor ends, the owner's `on_link_died` is told, with a reason that
-    /// [`ExitReason::from_stop`] reads. An owner whose end should mean that all below has ended
-    /// awaits [`SupervisorRef::stop`] in its `on_stop`.
-    ///
-    /// # Errors
-    ///
-    /// As [`start`](Self::start); the owner's `on_link_died` is then not told. `Stopped` if the owner
-    /// was already gone.
-    pub async fn start_linked<A: Actor>(
-        spec: SupervisorSpec,
-        reporter: Reporter,
-        owner: &ActorRef<A>,
-    ) -> Result<SupervisorRef, StartError> {
-        Self::boot(spec, reporter, Some(Owner::actor(owner))).await
-    }
-
-    async fn boot(
-        spec: SupervisorSpec,
-        reporter: Reporter,
-        owner: Option<Owner>,
-    ) -> Result<SupervisorRef, StartError> {
         spec.check()?;
-        let (args, ended, booted) = Self::args(spec, reporter, owner);
+        let (args, ended, booted) = Self::args(spec, reporter, None);
         let id = args.id();
         let supervisor = SupervisorRef::new(id, <Box<Self> as Spawn>::spawn(args), ended);
         match booted.await {
@@ -207,14 +145,14 @@ impl Supervisor {
     pub(crate) fn args(
         spec: SupervisorSpec,
         reporter: Reporter,
-        owner: Option<Owner>,
+        parent: Option<ActorId>,
     ) -> (Args, watch::Receiver<Option<ExitReason>>, Booted) {
         let (boot, booted) = oneshot::channel();
         let (ended, has_ended) = watch::channel(None);
         let args = Args {
+            reporter: spec.reporter.clone().unwrap_or(reporter),
             spec,
-            reporter,
-            owner,
+            parent,
             boot,
             ended,
         };
@@ -348,11 +286,12 @@ impl Actor for Box<Supervisor> {
         "supervisor"
     }
 
-    async fn on_start(args: Args, _: ActorRef<Self>) -> Result<Self, ExitReason> {
+    async fn on_start(args: Args, me: ActorRef<Self>) -> Result<Self, ExitReason> {
+        let me = SupervisorRef::new(args.id(), me, args.ended.subscribe());
         let Args {
             spec,
             reporter,
-            owner,
+            parent,
             boot,
             ended,
         } = args;
@@ -367,7 +306,7 @@ impl Actor for Box<Supervisor> {
             },
             reporter,
             template: spec.template,
-            owner,
+            parent,
             children: Children::default(),
             history: History::default(),
             plans: BTreeMap::new(),
@@ -389,7 +328,13 @@ impl Actor for Box<Supervisor> {
             .into_iter()
             .map(|child: ChildSpec| supervisor.children.insert(child))
             .collect();
-        supervisor.begin_plan(Plan::start(Cause::Boot, keys));
+        match supervisor.first_slots(&me) {
+            Ok(slots) => {
+                let keys = keys.into_iter().chain(slots);
+                supervisor.begin_plan(Plan::start(Cause::Boot, keys));
+            }
+            Err(error) => supervisor.fail_boot(error),
+        }
         Ok(supervisor)
     }
 
@@ -440,7 +385,7 @@ impl Actor for Box<Supervisor> {
         id: ActorId,
         reason: ActorStopReason,
     ) -> Result<ControlFlow<ActorStopReason>, ExitReason> {
-        if self.owner.as_ref().is_some_and(|owner| owner.id == id) {
+        if self.parent == Some(id) {
             self.begin_ending(ExitReason::Shutdown);
         } else {
             self.on_loop_over(id, &reason);

@@ -3,12 +3,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use kameo::actor::{ActorRef, WeakActorRef};
 use whirlwind_component::Component;
 use whirlwind_supervision::{ChildError, SupervisorRef};
 
 use super::Actor;
-use super::component_actor::{ComponentActor, Running};
 
 /// How many instances an actor should have and of which component: what every start of it goes by, whoever starts it.
 #[derive(Debug)]
@@ -16,9 +14,17 @@ pub(crate) struct Changes {
     instances: AtomicU32,
     component: Mutex<Component>,
     /// Its present incarnation in the tree, or the last one.
-    incarnation: Mutex<Option<WeakActorRef<ComponentActor>>>,
+    incarnation: Mutex<Option<Incarnation>>,
     /// Held by whoever changes it: one change at a time. Nothing that runs waits for it.
     pub(crate) one_at_a_time: tokio::sync::Mutex<()>,
+}
+
+/// The supervisor of an actor's instances, from one start to the next.
+#[derive(Clone, Debug)]
+pub(crate) struct Incarnation {
+    pub(crate) instances: SupervisorRef,
+    /// How many slots it has: numbers 0 to `slots` - 1. Nobody else starts or ends any.
+    pub(crate) slots: usize,
 }
 
 impl Changes {
@@ -33,13 +39,12 @@ impl Changes {
 
     /// How many instances there should be.
     pub(crate) fn instances(&self) -> u32 {
-        // SeqCst pairs with `came_up`: either the incarnation that starts sees the new number, or whoever set it sees the
-        // incarnation.
-        self.instances.load(Ordering::SeqCst)
+        self.instances.load(Ordering::Relaxed)
     }
 
+    /// To be followed by a look at [`incarnation`](Self::incarnation): an incarnation that starts later goes by the number.
     pub(crate) fn set_instances(&self, instances: u32) {
-        self.instances.store(instances, Ordering::SeqCst);
+        self.instances.store(instances, Ordering::Relaxed);
     }
 
     /// What instances are made of.
@@ -52,37 +57,56 @@ impl Changes {
         std::mem::replace(&mut lock(&self.component), component)
     }
 
-    /// An incarnation begins to start: it has not yet looked how many instances there should be.
-    pub(super) fn came_up(&self, incarnation: &ActorRef<ComponentActor>) {
-        *lock(&self.incarnation) = Some(incarnation.downgrade());
+    /// The present incarnation, or the last one, which then refuses all; none before the first start.
+    pub(crate) fn incarnation(&self) -> Option<Incarnation> {
+        lock(&self.incarnation).clone()
     }
 
-    /// The supervisor of the instances, once it has started; none when the actor is down.
-    pub(crate) async fn running(&self) -> Option<SupervisorRef> {
-        let incarnation = lock(&self.incarnation).clone()?.upgrade()?;
-        incarnation.ask(Running).send().await.ok().flatten()
+    fn resized(&self, incarnation: &Incarnation) {
+        let same = |known: &&mut Incarnation| {
+            known.instances.actor_id() == incarnation.instances.actor_id()
+        };
+        if let Some(known) = lock(&self.incarnation).as_mut().filter(same) {
+            known.slots = incarnation.slots;
+        }
+    }
+
+    fn wanted(&self) -> usize {
+        usize::try_from(self.instances()).unwrap_or(usize::MAX)
     }
 }
 
 impl Actor {
+    /// An incarnation begins to start. Answers how many instances it starts with.
+    pub(super) fn came_up(&self, instances: &SupervisorRef) -> usize {
+        // Under the lock: who changes the number and then looks sees this incarnation, or this sees the number.
+        let mut incarnation = lock(&self.changes.incarnation);
+        let slots = self.changes.wanted();
+        self.inbox.workers(slots);
+        *incarnation = Some(Incarnation {
+            instances: instances.clone(),
+            slots,
+        });
+        slots
+    }
+
     /// Starts instances, or ends the highest ones, until there are as many as there should be. An instance that ends finishes
     /// its event; one that it cannot finish goes to those that stay.
-    pub(crate) async fn resize(&self, instances: &SupervisorRef) -> Result<(), ChildError> {
-        // Nobody else starts or ends slots, so those there are have the lowest numbers.
-        let mut there = instances.count_children().await.specs;
-        loop {
-            let wanted = usize::try_from(self.changes.instances()).unwrap_or(usize::MAX);
-            self.inbox.workers(wanted);
-            if there < wanted {
-                instances.start_slot().await?;
-                there += 1;
-            } else if there > wanted {
-                there -= 1;
-                instances.terminate_slot(there).await?;
-            } else {
-                return Ok(());
-            }
+    pub(crate) async fn resize(&self, incarnation: &mut Incarnation) -> Result<(), ChildError> {
+        let wanted = self.changes.wanted();
+        self.inbox.workers(wanted);
+        while incarnation.slots < wanted {
+            incarnation.instances.start_slot().await?;
+            incarnation.slots += 1;
+            self.changes.resized(incarnation);
         }
+        while incarnation.slots > wanted {
+            let last = incarnation.slots - 1;
+            incarnation.instances.terminate_slot(last).await?;
+            incarnation.slots = last;
+            self.changes.resized(incarnation);
+        }
+        Ok(())
     }
 }
 

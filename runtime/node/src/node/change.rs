@@ -15,7 +15,7 @@ use whirlwind_component::Component;
 use whirlwind_supervision::{ChildError, StartError, State, SupervisorRef};
 
 use super::{Node, components};
-use crate::actor::{Actor, instance_of};
+use crate::actor::{Actor, Incarnation, instance_of};
 use crate::app::MissingComponent;
 use crate::manifest::{Isolation, hint};
 use crate::node::ComponentError;
@@ -77,14 +77,12 @@ impl Node {
             }
             Some(child) => child.state == State::Running,
         };
-        let running = match up {
-            true => actor.changes.running().await,
-            false => None, // it has yet to start, and would answer then
-        };
+        // One that has yet to start has no instances whose end could be waited for.
+        let incarnation = actor.changes.incarnation().filter(|_| up);
         let killed = above.kill_child(name).await;
         killed.map_err(|error| self.refused(&actor, &above, error))?;
-        if let Some(running) = running {
-            running.ended().await;
+        if let Some(incarnation) = incarnation {
+            incarnation.instances.ended().await;
         }
         Ok(changed(&actor))
     }
@@ -105,17 +103,17 @@ impl Node {
         let _one_at_a_time = actor.changes.one_at_a_time.lock().await;
         self.not_stopping()?;
         let before = self.take_room(actor, instances)?;
-        let Some(running) = actor.changes.running().await else {
-            return Ok(changed(actor)); // its next start goes by the number
+        let Some(mut incarnation) = actor.changes.incarnation() else {
+            return Ok(changed(actor)); // its first start goes by the number
         };
-        match actor.resize(&running).await {
+        match actor.resize(&mut incarnation).await {
             Ok(()) => Ok(changed(actor)),
             // It is going down; whoever starts it again goes by the number.
             Err(ChildError::Stopping) => self.not_stopping().map(|()| changed(actor)),
             Err(error) => {
                 actor.changes.set_instances(before);
                 // Those that were started too many end; if that is not to be, the whole actor does.
-                let _ = actor.resize(&running).await;
+                let _ = actor.resize(&mut incarnation).await;
                 Err(ChangeError::NotStarted {
                     actor: actor.name().to_string(),
                     error: reason(error),
@@ -200,19 +198,18 @@ impl Node {
         self.not_stopping()?;
         let component = self.fitting(actor, file).await?;
         let old = actor.changes.replace_component(component);
-        let Some(running) = actor.changes.running().await else {
-            return Ok(changed(actor)); // its next start takes it
+        let Some(Incarnation { instances, slots }) = actor.changes.incarnation() else {
+            return Ok(changed(actor)); // its first start takes it
         };
-        let slots = running.count_children().await.specs;
         for slot in 0..slots {
-            match renew(&running, slot).await {
+            match renew(&instances, slot).await {
                 Ok(()) => {}
                 // It is going down; whoever starts it again takes the new component.
                 Err(ChildError::Stopping) => return self.not_stopping().map(|()| changed(actor)),
                 Err(error) => {
                     actor.changes.replace_component(old);
                     let (actor, error) = (actor.name().to_string(), reason(error));
-                    return Err(match put_back(&running, slot).await {
+                    return Err(match put_back(&instances, slot).await {
                         Ok(()) => ChangeError::PutBack { actor, error },
                         Err(_) => ChangeError::Neither { actor, error },
                     });
@@ -313,22 +310,22 @@ impl Node {
 }
 
 /// Replaces the instance in one slot. The new one takes the lowest free slot, which is this one.
-async fn renew(running: &SupervisorRef, slot: usize) -> Result<(), ChildError> {
-    running.terminate_slot(slot).await?;
-    running.start_slot().await.map(drop)
+async fn renew(instances: &SupervisorRef, slot: usize) -> Result<(), ChildError> {
+    instances.terminate_slot(slot).await?;
+    instances.start_slot().await.map(drop)
 }
 
 /// Instances of the component as it was, after the one in slot `empty` did not start.
-async fn put_back(running: &SupervisorRef, empty: usize) -> Result<(), ChildError> {
-    let mut started = running.start_slot().await.map(drop);
+async fn put_back(instances: &SupervisorRef, empty: usize) -> Result<(), ChildError> {
+    let mut started = instances.start_slot().await.map(drop);
     for slot in 0..empty {
         if started.is_ok() {
-            started = renew(running, slot).await;
+            started = renew(instances, slot).await;
         }
     }
     if started.is_err() {
         // The actor ends with them, and its supervisor does what it does at any other failure.
-        running.kill();
+        instances.kill();
     }
     started
 }

@@ -151,26 +151,15 @@ impl Supervisor {
         }
         match plan.cause {
             Cause::Restart => {}
-            Cause::Boot => self.booted(me).await,
+            Cause::Boot => self.booted(),
             Cause::Add(reply) | Cause::ByHand(reply) => send(reply, Ok(())),
             Cause::AddSlot(slot, reply) => send(reply, Ok(slot)),
         }
     }
 
-    /// All have started. From here on the owner and the supervisor hear of each other's end.
-    async fn booted(&mut self, me: &WeakActorRef<Box<Self>>) {
+    /// All have started.
+    fn booted(&mut self) {
         self.booting = false;
-        let attach = self.owner.as_mut().and_then(|owner| owner.attach.take());
-        if let Some(attach) = attach {
-            let owned = match me.upgrade() {
-                Some(me) => attach(me).await,
-                None => false,
-            };
-            if !owned {
-                self.begin_ending(ExitReason::Shutdown);
-                return;
-            }
-        }
         if let Some(boot) = self.boot.take() {
             send(boot, Ok(()));
         }
@@ -209,6 +198,12 @@ impl Supervisor {
             .push(async move { Event::Watched(key, incarnation, watch.await) }.boxed());
     }
 
+    /// It does not start, for this reason.
+    pub(super) fn fail_boot(&mut self, error: StartError) {
+        self.begin_ending(ExitReason::failed(&error));
+        self.boot_error = Some(error);
+    }
+
     /// A child of a plan did not start. Answers whether its supervisor should decide about it.
     pub(super) fn start_failed(&mut self, key: Key, error: &StartError) -> bool {
         let Some(child) = self.children.get_mut(key) else {
@@ -220,15 +215,13 @@ impl Supervisor {
         };
         match plan.cause {
             Cause::Restart => return true,
-            Cause::Boot => {
-                let error = StartError::Child {
-                    supervisor: Arc::clone(&self.rules.supervisor),
-                    child: id,
-                    error: Box::new(error.clone()),
-                };
-                self.begin_ending(ExitReason::failed(&error));
-                self.boot_error = Some(error);
-            }
+            // One of many alike: what it says stands for the supervisor.
+            Cause::Boot if self.is_simple() => self.fail_boot(error.clone()),
+            Cause::Boot => self.fail_boot(StartError::Child {
+                supervisor: Arc::clone(&self.rules.supervisor),
+                child: id,
+                error: Box::new(error.clone()),
+            }),
             cause => {
                 if !matches!(cause, Cause::ByHand(_)) {
                     self.children.remove(key);

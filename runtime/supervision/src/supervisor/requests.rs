@@ -1,6 +1,9 @@
 //! What is asked of a running supervisor.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use kameo::message::{Context, Message};
 use tokio::sync::oneshot;
@@ -64,6 +67,12 @@ impl Request {
             Self::Stop | Self::Count(_) | Self::Snapshot(_) | Self::Supervisor(..) => {}
         }
     }
+}
+
+/// A template is foreign code, called in the supervisor's own task.
+fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, StartError> {
+    catch_unwind(AssertUnwindSafe(call))
+        .map_err(|payload| StartError::failed(ExitReason::from_payload(&*payload)))
 }
 
 impl Message<Request> for Box<Supervisor> {
@@ -133,7 +142,7 @@ impl Supervisor {
             .below
         {
             Below::Supervisor(supervisor) => Some(supervisor.clone()),
-            Below::Nothing | Below::Actor(_) => None,
+            Below::Nothing => None,
         }
     }
 
@@ -164,28 +173,36 @@ impl Supervisor {
     }
 
     fn start_slot(&mut self, reply: Reply<usize>) {
-        let Some(template) = &self.template else {
-            send(reply, Err(ChildError::NoTemplate));
-            return;
-        };
-        let slot = self.children.free_slot();
-        // The template is foreign code, called in the supervisor's own task.
-        let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| template.make(slot)));
-        let spec = match made {
-            Ok(spec) => spec,
-            Err(payload) => {
-                let error = StartError::failed(ExitReason::from_payload(&*payload));
-                let child = Arc::from(format!("slot {slot}"));
-                send(reply, Err(ChildError::Start { child, error }));
-                return;
-            }
-        };
-        if let Err(error) = self.check_new(&spec) {
-            send(reply, Err(error));
-            return;
+        match self.new_slot() {
+            Ok((slot, key)) => self.begin_plan(Plan::start(Cause::AddSlot(slot, reply), [key])),
+            Err(error) => send(reply, Err(error)),
         }
-        let key = self.children.insert_in(slot, spec);
-        self.begin_plan(Plan::start(Cause::AddSlot(slot, reply), [key]));
+    }
+
+    /// One child more from the template, not yet started.
+    fn new_slot(&mut self) -> Result<(usize, Key), ChildError> {
+        let template = self.template.as_ref().ok_or(ChildError::NoTemplate)?;
+        let slot = self.children.free_slot();
+        let spec = guarded(|| template.make(slot)).map_err(|error| ChildError::Start {
+            child: Arc::from(format!("slot {slot}")),
+            error,
+        })?;
+        self.check_new(&spec)?;
+        Ok((slot, self.children.insert_in(slot, spec)))
+    }
+
+    /// The children from the template that it starts with.
+    pub(super) fn first_slots(&mut self, me: &SupervisorRef) -> Result<Vec<Key>, StartError> {
+        let first = match &self.template {
+            None => 0,
+            Some(template) => guarded(|| template.first(me))?,
+        };
+        let slots = (0..first).map(|_| Ok(self.new_slot()?.1));
+        let slots: Result<_, ChildError> = slots.collect();
+        slots.map_err(|error| match error {
+            ChildError::Start { error, .. } => error,
+            other => StartError::failed(other),
+        })
     }
 
     fn terminate(&mut self, which: Which, reply: Reply<()>) {

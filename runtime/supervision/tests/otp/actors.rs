@@ -348,26 +348,6 @@ async fn an_actor_that_panics_as_it_is_dropped_is_not_lost() {
     assert_eq!(state(&tree, "p").await, State::Running);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_status_callback_that_hangs_is_left_out() {
-    let stage = Stage::new();
-    let set = stage.clone();
-    let child = ChildSpec::actor_with_status::<Puppet, _, _, _, _>(
-        "p",
-        move || {
-            let args = (set.clone(), Strings::default());
-            async move { Ok(args) }
-        },
-        |_| pending(),
-    );
-    let tree = stage
-        .start(patient("root", Strategy::OneForOne).child(child))
-        .await;
-    let status = tree.status().await;
-    assert_eq!(status.children[0].state, State::Running);
-    assert!(status.children[0].children.is_empty());
-}
-
 #[test]
 fn an_exit_reason_survives_its_way_through_kameo() {
     let reasons = [
