@@ -3,13 +3,12 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::{bus, envelope, subscriber};
-use std::sync::Arc;
+use common::{bus, envelope, handle_next, subscriber};
 use tokio::time::{Instant, timeout};
-
-use whirlwind_bus::{Bus, Inbox, Lease, Overflow, Reason};
+use whirlwind_bus::{Bus, Inbox, Overflow, Reason};
 
 fn three_events(names: [&str; 3]) -> (Arc<Bus>, Inbox) {
     let bus = bus();
@@ -18,12 +17,6 @@ fn three_events(names: [&str; 3]) -> (Arc<Bus>, Inbox) {
         bus.publish(envelope("a", id));
     }
     (bus, inbox)
-}
-
-async fn handle_next(lease: &mut Lease) -> String {
-    let id = lease.next().await.event.id().to_owned();
-    lease.handled();
-    id
 }
 
 #[tokio::test]

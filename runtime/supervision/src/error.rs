@@ -115,7 +115,8 @@ pub enum StartError {
     /// What the child itself says.
     #[error("{0}")]
     Failed(Arc<str>),
-    /// A child of this supervisor did not start; those started before it have been stopped.
+    /// A child of this supervisor did not start; those started before it have been stopped. Where all
+    /// children come from a template, the child's own words stand for this.
     #[error("child `{child}` of supervisor `{supervisor}` did not start: {error}")]
     Child {
         /// The supervisor.

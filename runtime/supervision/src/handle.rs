@@ -15,7 +15,7 @@ use crate::{
     launch::Below,
     spec::{ChildSpec, Strategy},
     status::{Counts, Kind, State, Status},
-    supervisor::{Reply, Request, Snapshot, Supervisor, Which},
+    supervisor::{Life, Reply, Request, Snapshot, Supervisor, Which},
 };
 
 /// How long a supervisor may take to say how it is.
@@ -30,16 +30,16 @@ const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct SupervisorRef {
     id: Arc<str>,
     actor: ActorRef<Box<Supervisor>>,
-    ended: watch::Receiver<Option<ExitReason>>,
+    life: watch::Receiver<Life>,
 }
 
 impl SupervisorRef {
     pub(crate) fn new(
         id: Arc<str>,
         actor: ActorRef<Box<Supervisor>>,
-        ended: watch::Receiver<Option<ExitReason>>,
+        life: watch::Receiver<Life>,
     ) -> Self {
-        Self { id, actor, ended }
+        Self { id, actor, life }
     }
 
     /// Its name.
@@ -75,12 +75,23 @@ impl SupervisorRef {
     /// Returns when it has ended and none of its children is left, with the reason; at once if that
     /// is so already. Any number may wait.
     pub async fn ended(&self) -> ExitReason {
-        let mut ended = self.ended.clone();
-        match ended.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or(ExitReason::Killed),
+        let mut life = self.life.clone();
+        match life
+            .wait_for(|life| matches!(life, Life::Ended(_)))
+            .await
+            .as_deref()
+        {
+            Ok(Life::Ended(reason)) => reason.clone(),
             // Its task was torn down before it could say anything.
-            Err(_) => ExitReason::Killed,
+            _ => ExitReason::Killed,
         }
+    }
+
+    /// Returns when it has started, and true; or when it has ended, and false.
+    pub async fn started(&self) -> bool {
+        let mut life = self.life.clone();
+        let begun = life.wait_for(|life| !matches!(life, Life::Starting)).await;
+        matches!(begun.as_deref(), Ok(Life::Started))
     }
 
     /// How it and all below are. Once it has ended: `Stopped`, without children.

@@ -165,23 +165,24 @@ fn launch_supervisor(
     parent: ActorRef<Box<Supervisor>>,
     reporter: Reporter,
 ) -> BoxFuture<'static, Launched> {
-    let (args, ended, booted) = Supervisor::args(spec.clone(), reporter, Some(parent.id()));
+    let (args, life, booted) = Supervisor::args(spec.clone(), reporter, Some(parent.id()));
     async move {
         let id = args.id();
         let prepared = Box::<Supervisor>::prepare();
         let actor = prepared.actor_ref().clone();
         actor.link(&parent).await;
         let task = spawn(prepared, args);
-        let handle = SupervisorRef::new(id, actor.clone(), ended);
+        let handle = SupervisorRef::new(id, actor.clone(), life);
         let asked = handle.clone();
         Launched {
             actor: Some(actor.id()),
             watch: watch(
                 async move {
-                    booted
-                        .await
-                        .unwrap_or(Err(StartError::Stopped))
-                        .map_err(Some)
+                    match booted.await {
+                        Ok(said) => said.map_err(Some),
+                        // It was killed: its end says so.
+                        Err(_) => Err(None),
+                    }
                 },
                 end_of(task.end, &actor, parent),
             ),

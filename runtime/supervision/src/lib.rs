@@ -44,9 +44,9 @@
 //! # Errors
 //!
 //! A spec is checked as a whole before anything starts ([`SpecError`]). A start that fails is a
-//! [`StartError`] that names the child. What a running supervisor refuses is a [`ChildError`]. An end
-//! is never an error of ours: it is an [`ExitReason`], and each one is reported. Panics of children
-//! are caught and become ends with the panic's text.
+//! [`StartError`] that names the child, unless it is one of many alike, from a template. What a running
+//! supervisor refuses is a [`ChildError`]. An end is never an error of ours: it is an [`ExitReason`], and
+//! each one is reported. Panics of children are caught and become ends with the panic's text.
 //!
 //! # What is absent
 //!

@@ -77,7 +77,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Where the reports of a whole tree go. It is called in the supervisor's own task, so it must be
+/// Where the reports of a tree go, but for supervisors that have one of their own. It is called in the supervisor's own task, so it must be
 /// quick and may not block; one that panics is logged and does no harm.
 #[derive(Clone)]
 pub struct Reporter(Arc<dyn Fn(Report) + Send + Sync>);

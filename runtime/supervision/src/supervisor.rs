@@ -87,7 +87,16 @@ pub struct Supervisor {
     ending: Option<(ExitReason, VecDeque<Key>)>,
     /// Why it has ended: nothing of the children is left.
     exit: Option<ExitReason>,
-    ended: watch::Sender<Option<ExitReason>>,
+    life: watch::Sender<Life>,
+}
+
+/// What its holders see of it without asking.
+pub(crate) enum Life {
+    Starting,
+    /// All children that it begins with have started.
+    Started,
+    /// Nothing of it is left.
+    Ended(ExitReason),
 }
 
 /// What happens to the children, by key and incarnation.
@@ -105,7 +114,7 @@ pub struct Args {
     reporter: Reporter,
     parent: Option<ActorId>,
     boot: oneshot::Sender<Result<(), StartError>>,
-    ended: watch::Sender<Option<ExitReason>>,
+    life: watch::Sender<Life>,
 }
 
 impl Args {
@@ -116,7 +125,8 @@ impl Args {
 
 impl Supervisor {
     /// Starts a root: checks the spec, starts the children in order, and returns when all have
-    /// started. Dropping the future stops what has been started.
+    /// started. Dropping the future stops what has been started. Reports go to `reporter`, if the spec
+    /// names no other.
     ///
     /// # Errors
     ///
@@ -127,9 +137,9 @@ impl Supervisor {
         reporter: Reporter,
     ) -> Result<SupervisorRef, StartError> {
         spec.check()?;
-        let (args, ended, booted) = Self::args(spec, reporter, None);
+        let (args, life, booted) = Self::args(spec, reporter, None);
         let id = args.id();
-        let supervisor = SupervisorRef::new(id, <Box<Self> as Spawn>::spawn(args), ended);
+        let supervisor = SupervisorRef::new(id, <Box<Self> as Spawn>::spawn(args), life);
         match booted.await {
             Ok(Ok(())) => Ok(supervisor),
             failed => {
@@ -146,17 +156,17 @@ impl Supervisor {
         spec: SupervisorSpec,
         reporter: Reporter,
         parent: Option<ActorId>,
-    ) -> (Args, watch::Receiver<Option<ExitReason>>, Booted) {
+    ) -> (Args, watch::Receiver<Life>, Booted) {
         let (boot, booted) = oneshot::channel();
-        let (ended, has_ended) = watch::channel(None);
+        let (life, seen) = watch::channel(Life::Starting);
         let args = Args {
             reporter: spec.reporter.clone().unwrap_or(reporter),
             spec,
             parent,
             boot,
-            ended,
+            life,
         };
-        (args, has_ended, booted)
+        (args, seen, booted)
     }
 
     fn strategy(&self) -> Strategy {
@@ -287,13 +297,13 @@ impl Actor for Box<Supervisor> {
     }
 
     async fn on_start(args: Args, me: ActorRef<Self>) -> Result<Self, ExitReason> {
-        let me = SupervisorRef::new(args.id(), me, args.ended.subscribe());
+        let me = SupervisorRef::new(args.id(), me, args.life.subscribe());
         let Args {
             spec,
             reporter,
             parent,
             boot,
-            ended,
+            life,
         } = args;
         let mut supervisor = Self::new(Supervisor {
             rules: Rules {
@@ -321,7 +331,7 @@ impl Actor for Box<Supervisor> {
             booting: true,
             ending: None,
             exit: None,
-            ended,
+            life,
         });
         let keys: Vec<Key> = spec
             .children
@@ -409,7 +419,7 @@ impl Actor for Box<Supervisor> {
         let exit = ExitReason::from_stop(&reason);
         self.begin_ending(exit.clone());
         self.kill_children().await;
-        self.ended.send_replace(Some(exit));
+        self.life.send_replace(Life::Ended(exit));
         Ok(())
     }
 }

@@ -29,6 +29,10 @@ impl Template {
     /// With children from the start, where OTP has none: `first` is given each incarnation of the
     /// supervisor, before anything of it is started, and answers how many. They start one after the
     /// other, as the children of other supervisors do, and the supervisor has started when they have.
+    /// Meanwhile slots may be added and ended, and a first child that ends is restarted.
+    ///
+    /// It is called in the supervisor's own task and may not block. Whoever keeps what it is given
+    /// keeps a root alive; one that stands under another ends with that in any case.
     #[must_use]
     pub fn starting_with(
         mut self,

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use whirlwind_bus::{
-    Bus, Capacity, DeadLetterLimits, DeadLetters, Envelope, Inbox, Mailbox, MailboxSpec, Overflow,
-    TopicRules,
+    Bus, Capacity, DeadLetterLimits, DeadLetters, Envelope, Inbox, Lease, Mailbox, MailboxSpec,
+    Overflow, TopicRules,
 };
 use whirlwind_event::{Event, EventBuilder, Topic, TopicFilter};
 
@@ -53,4 +53,11 @@ pub fn subscriber(bus: &Bus, name: &str, events: usize, overflow: Overflow) -> (
     });
     bus.subscribe(&filter(name), &mailbox);
     (mailbox, inbox)
+}
+
+/// What a lease reads next, ended as handled.
+pub async fn handle_next(lease: &mut Lease) -> String {
+    let id = lease.next().await.event.id().to_owned();
+    lease.handled();
+    id
 }

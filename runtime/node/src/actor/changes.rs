@@ -62,6 +62,12 @@ impl Changes {
         lock(&self.incarnation).clone()
     }
 
+    /// The present incarnation, once it has started; none when the actor is down.
+    pub(crate) async fn running(&self) -> Option<Incarnation> {
+        let incarnation = self.incarnation()?;
+        incarnation.instances.started().await.then_some(incarnation)
+    }
+
     fn resized(&self, incarnation: &Incarnation) {
         let same = |known: &&mut Incarnation| {
             known.instances.actor_id() == incarnation.instances.actor_id()

@@ -19,7 +19,7 @@ use crate::actor::{Actor, Incarnation, instance_of};
 use crate::app::MissingComponent;
 use crate::manifest::{Isolation, hint};
 use crate::node::ComponentError;
-use crate::tree;
+use crate::{slice, tree};
 
 /// As many instances as a manifest may ask for.
 const MOST_INSTANCES: u32 = 1024;
@@ -42,8 +42,7 @@ impl Node {
     /// [`ChangeError`]; as many instances as before then.
     pub async fn scale(&self, actor: &str, instances: u32) -> Result<Changed, ChangeError> {
         let (node, actor) = (self.clone(), self.actor(actor)?);
-        let scaled = async move { node.do_scale(&actor, instances).await };
-        finished(tokio::spawn(scaled).await)
+        carried_out(async move { node.do_scale(&actor, instances).await }).await
     }
 
     /// Stops `actor` in good order and starts it again: events in hand are finished first, the mailbox is kept, no attempt is
@@ -54,7 +53,7 @@ impl Node {
     /// [`ChangeError`]. One that does not start stays down; [`restart`](Self::restart) tries again.
     pub async fn restart(&self, actor: &str) -> Result<Changed, ChangeError> {
         let (node, actor) = (self.clone(), self.actor(actor)?);
-        finished(tokio::spawn(async move { node.do_restart(&actor).await }).await)
+        carried_out(async move { node.do_restart(&actor).await }).await
     }
 
     /// Harms `actor`, to see it heal: its instances end in mid-call, and the end is charged to the supervisor above, which does
@@ -67,7 +66,7 @@ impl Node {
         let above = self.above(&actor).await?;
         let name = actor.name();
         let family = above.status().await.children;
-        let up = match family.iter().find(|child| child.id == *name) {
+        match family.iter().find(|child| child.id == *name) {
             None => return Err(gone(&actor)),
             Some(child) if matches!(child.state, State::Restarting | State::Stopped) => {
                 return Err(ChangeError::Down {
@@ -75,10 +74,10 @@ impl Node {
                     state: child.state.as_str(),
                 });
             }
-            Some(child) => child.state == State::Running,
-        };
-        // One that has yet to start has no instances whose end could be waited for.
-        let incarnation = actor.changes.incarnation().filter(|_| up);
+            Some(_) => {}
+        }
+        // Before: the one that comes after it lives on.
+        let incarnation = actor.changes.incarnation();
         let killed = above.kill_child(name).await;
         killed.map_err(|error| self.refused(&actor, &above, error))?;
         if let Some(incarnation) = incarnation {
@@ -96,15 +95,15 @@ impl Node {
     pub async fn reload(&self, actor: &str, file: Option<&Path>) -> Result<Changed, ChangeError> {
         let (node, actor) = (self.clone(), self.actor(actor)?);
         let file = file.map(Path::to_owned);
-        finished(tokio::spawn(async move { node.do_reload(&actor, file).await }).await)
+        carried_out(async move { node.do_reload(&actor, file).await }).await
     }
 
     async fn do_scale(&self, actor: &Actor, instances: u32) -> Result<Changed, ChangeError> {
         let _one_at_a_time = actor.changes.one_at_a_time.lock().await;
         self.not_stopping()?;
         let before = self.take_room(actor, instances)?;
-        let Some(mut incarnation) = actor.changes.incarnation() else {
-            return Ok(changed(actor)); // its first start goes by the number
+        let Some(mut incarnation) = actor.changes.running().await else {
+            return Ok(changed(actor)); // its next start goes by the number
         };
         match actor.resize(&mut incarnation).await {
             Ok(()) => Ok(changed(actor)),
@@ -112,8 +111,11 @@ impl Node {
             Err(ChildError::Stopping) => self.not_stopping().map(|()| changed(actor)),
             Err(error) => {
                 actor.changes.set_instances(before);
-                // Those that were started too many end; if that is not to be, the whole actor does.
-                let _ = actor.resize(&mut incarnation).await;
+                // Those that were started too many end; if that is not to be, the whole actor does. It may have
+                // been started anew meanwhile, by the number that is not to be.
+                if let Some(mut present) = actor.changes.incarnation() {
+                    let _ = actor.resize(&mut present).await;
+                }
                 Err(ChangeError::NotStarted {
                     actor: actor.name().to_string(),
                     error: reason(error),
@@ -198,8 +200,8 @@ impl Node {
         self.not_stopping()?;
         let component = self.fitting(actor, file).await?;
         let old = actor.changes.replace_component(component);
-        let Some(Incarnation { instances, slots }) = actor.changes.incarnation() else {
-            return Ok(changed(actor)); // its first start takes it
+        let Some(Incarnation { instances, slots }) = actor.changes.running().await else {
+            return Ok(changed(actor)); // its next start takes it
         };
         for slot in 0..slots {
             match renew(&instances, slot).await {
@@ -355,9 +357,10 @@ fn reason(error: ChildError) -> String {
     }
 }
 
-/// A task of the node's own, which ends unless the whole runtime does.
-fn finished(
-    task: Result<Result<Changed, ChangeError>, tokio::task::JoinError>,
+/// Carries a change out in a task of its own, which ends unless the whole runtime does.
+async fn carried_out(
+    change: impl Future<Output = Result<Changed, ChangeError>> + Send + 'static,
 ) -> Result<Changed, ChangeError> {
-    task.unwrap_or(Err(ChangeError::Stopping))
+    let carried_out = tokio::spawn(slice::used_up(change)).await;
+    carried_out.unwrap_or(Err(ChangeError::Stopping))
 }

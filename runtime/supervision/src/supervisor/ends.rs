@@ -312,6 +312,10 @@ impl Supervisor {
 
     /// Whether a group has a plan in hand.
     pub(super) fn busy(&self) -> Busy {
+        if self.is_simple() {
+            // Those of its children that have started are no concern of those that have yet to.
+            return Busy::No;
+        }
         if self.booting {
             return Busy::Stepping;
         }
@@ -395,7 +399,11 @@ impl Supervisor {
             Decision::GiveUp(gave_up) => {
                 let gave_up = Arc::new(gave_up);
                 self.report(&id, ReportEvent::GaveUp(Arc::clone(&gave_up)));
-                self.begin_ending(ExitReason::IntensityExceeded(gave_up));
+                let exit = ExitReason::IntensityExceeded(gave_up);
+                if self.booting {
+                    self.boot_error = Some(StartError::failed(&exit));
+                }
+                self.begin_ending(exit);
             }
         }
     }

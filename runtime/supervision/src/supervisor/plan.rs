@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    Event, Supervisor,
+    Event, Life, Supervisor,
     child::{Incarnation, Phase},
     children::Key,
     requests::Reply,
@@ -160,6 +160,7 @@ impl Supervisor {
     /// All have started.
     fn booted(&mut self) {
         self.booting = false;
+        self.life.send_replace(Life::Started);
         if let Some(boot) = self.boot.take() {
             send(boot, Ok(()));
         }

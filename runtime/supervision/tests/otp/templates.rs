@@ -10,8 +10,8 @@ use std::{
 
 use tokio::time::advance;
 use whirlwind_supervision::{
-    Backoff, ChildError, ChildSpec, ExitReason, StartError, State, Strategy, SupervisorRef,
-    SupervisorSpec, Template,
+    Backoff, ChildError, ChildSpec, ExitReason, ReportEvent, StartError, State, Strategy,
+    SupervisorRef, SupervisorSpec, Template,
 };
 
 use crate::stage::{Stage, Start, ids, patient, quiet, state};
@@ -147,6 +147,96 @@ async fn a_first_child_that_is_terminated_before_it_has_started_holds_the_start_
     let tree = start.await.unwrap();
     assert_eq!(ids(&tree).await, ["s1"]);
     assert_eq!(tree.stop().await, ExitReason::Shutdown);
+}
+
+/// A start that waits for the first child, whose end it can be told of meanwhile.
+async fn begun(
+    stage: &Stage,
+    spec: impl FnOnce(Template) -> SupervisorSpec,
+) -> (
+    SupervisorRef,
+    tokio::task::JoinHandle<Result<SupervisorRef, StartError>>,
+) {
+    let known = Arc::new(Mutex::new(None));
+    let (of, tell) = (stage.clone(), Arc::clone(&known));
+    let template = Template::new(move |slot| of.child(&format!("s{slot}")));
+    let template = template.starting_with(move |me| {
+        *tell.lock().unwrap() = Some(me.clone());
+        2
+    });
+    let (stage, spec) = (stage.clone(), spec(template));
+    let start = tokio::spawn(async move { stage.try_start(spec).await });
+    quiet().await;
+    let early = known.lock().unwrap().take().unwrap();
+    (early, start)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_child_that_ends_does_not_wait_for_those_that_have_yet_to_start() {
+    let stage = Stage::new();
+    stage.next_starts("s1", [Start::Take(Duration::from_secs(60))]);
+    let (early, start) = begun(&stage, |template| {
+        SupervisorSpec::simple("root", template).backoff(Backoff::NONE)
+    })
+    .await;
+    stage.crash("s0").await;
+    assert_eq!(stage.trace(), ["start s0", "die s0", "start s0"]);
+    assert!(!start.is_finished());
+    let mut started = Box::pin(early.started());
+    assert!(futures::poll!(&mut started).is_pending());
+    advance(Duration::from_secs(60)).await;
+    assert!(started.await);
+    assert!(start.await.unwrap().is_ok());
+    assert_eq!(stage.trace(), ["start s1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_that_gives_up_before_it_has_started_says_why() {
+    let stage = Stage::new();
+    stage.next_starts("s1", [Start::Hang]);
+    let (early, start) = begun(&stage, |template| {
+        SupervisorSpec::simple("root", template).intensity(0, Duration::from_secs(1))
+    })
+    .await;
+    // What is asked meanwhile is answered.
+    let (one, other) = (early.clone(), early.clone());
+    stage.next_starts("s2", [Start::Hang]);
+    let adding = tokio::spawn(async move { one.start_slot().await });
+    quiet().await;
+    stage.crash("s0").await;
+    let error = start.await.unwrap().unwrap_err().to_string();
+    assert!(
+        error.contains("gave up") && error.contains("boom"),
+        "{error}"
+    );
+    assert_eq!(adding.await.unwrap(), Err(ChildError::Stopping));
+    assert!(!other.started().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_killed_before_it_has_started_was_killed_and_leaves_nothing_behind() {
+    let stage = Stage::new();
+    let inner = ChildSpec::supervisor("inner", simple(&stage, |_| 2));
+    let tree = stage
+        .start(patient("root", Strategy::OneForOne).child(inner))
+        .await;
+    stage.next_starts("s1", [Start::Hang]);
+    tree.kill_child("inner").await.unwrap();
+    quiet().await;
+    assert_eq!(state(&tree, "inner").await, State::Starting);
+    stage.trace();
+    stage.reports();
+    tree.kill_child("inner").await.unwrap();
+    quiet().await;
+    assert_eq!(
+        stage.trace(),
+        ["kill s1", "kill s0", "start s0", "start s1"]
+    );
+    let killed = ReportEvent::StartFailed {
+        error: StartError::failed("killed"),
+    };
+    assert!(stage.events_of("inner").contains(&killed));
+    assert_eq!(state(&tree, "inner").await, State::Running);
 }
 
 #[tokio::test(start_paused = true)]
