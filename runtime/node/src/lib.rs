@@ -33,7 +33,6 @@
 //! | [`node`](Node) | a running app: publish, subscribe, inspect, change, stop |
 //! | `tree` | the supervision tree: providers, actors, doors |
 //! | `actor` | a component as an actor: its worker loop, its outbox |
-//! | `slice` | how a worker gives up its thread, so that an event stays on it |
 //! | `provider` | key-value stores and MQTT brokers, up or down: the links to them, what comes in and goes out |
 //! | [`control`] | the control API on a unix socket: the door to the outside |
 //! | `timer` | the doors that publish by the clock |
@@ -62,7 +61,6 @@ pub mod manifest;
 mod node;
 mod part;
 mod provider;
-mod slice;
 pub mod stored;
 mod subscription;
 mod timer;

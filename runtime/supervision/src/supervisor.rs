@@ -18,6 +18,7 @@ mod timers;
 use std::{
     collections::{BTreeMap, VecDeque},
     ops::ControlFlow,
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -41,6 +42,7 @@ use crate::{
     handle::SupervisorRef,
     launch::{Booted, End, Watched},
     report::{Report, ReportEvent, Reporter},
+    slice,
     spec::{ChildSpec, Strategy, SupervisorSpec},
     template::Template,
 };
@@ -180,6 +182,48 @@ impl Supervisor {
             event,
             at: Instant::now(),
         });
+    }
+
+    /// The next signal that is not for it to deal with; until then it does what there is to do.
+    async fn next_signal(
+        &mut self,
+        me: &WeakActorRef<Box<Self>>,
+        mailbox: &mut MailboxReceiver<Box<Self>>,
+    ) -> Result<Option<Signal<Box<Self>>>, ExitReason> {
+        // Whether anybody is left who can send.
+        let mut held = true;
+        loop {
+            self.advance(me).await;
+            if let Some(exit) = self.exit.take() {
+                if let Some(boot) = self.boot.take() {
+                    let error = self.boot_error.take().unwrap_or(StartError::Stopped);
+                    let _ = boot.send(Err(error));
+                }
+                return Err(exit);
+            }
+            let timer = self.timers.first();
+            tokio::select! {
+                // The mailbox first, so that no crash loop can drown out a stop.
+                biased;
+                signal = mailbox.recv(), if held => match signal {
+                    Some(Signal::Stop | Signal::SupervisorRestart) => {
+                        self.begin_ending(ExitReason::Shutdown);
+                    }
+                    Some(signal) => return Ok(Some(signal)),
+                    None => {
+                        held = false;
+                        self.begin_ending(ExitReason::Shutdown);
+                    }
+                },
+                Some(event) = self.events.next() => self.on_event(event),
+                () = sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {
+                    if let Some(timer) = self.timers.pop(Instant::now()) {
+                        self.on_timer(timer);
+                    }
+                }
+                else => return Err(ExitReason::failed("nothing is left to wait for")),
+            }
+        }
     }
 
     /// Goes on with everything that can go on.
@@ -353,40 +397,7 @@ impl Actor for Box<Supervisor> {
         me: WeakActorRef<Self>,
         mailbox: &mut MailboxReceiver<Self>,
     ) -> Result<Option<Signal<Self>>, ExitReason> {
-        // Whether anybody is left who can send.
-        let mut held = true;
-        loop {
-            self.advance(&me).await;
-            if let Some(exit) = self.exit.take() {
-                if let Some(boot) = self.boot.take() {
-                    let error = self.boot_error.take().unwrap_or(StartError::Stopped);
-                    let _ = boot.send(Err(error));
-                }
-                return Err(exit);
-            }
-            let timer = self.timers.first();
-            tokio::select! {
-                // The mailbox first, so that no crash loop can drown out a stop.
-                biased;
-                signal = mailbox.recv(), if held => match signal {
-                    Some(Signal::Stop | Signal::SupervisorRestart) => {
-                        self.begin_ending(ExitReason::Shutdown);
-                    }
-                    Some(signal) => return Ok(Some(signal)),
-                    None => {
-                        held = false;
-                        self.begin_ending(ExitReason::Shutdown);
-                    }
-                },
-                Some(event) = self.events.next() => self.on_event(event),
-                () = sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {
-                    if let Some(timer) = self.timers.pop(Instant::now()) {
-                        self.on_timer(timer);
-                    }
-                }
-                else => return Err(ExitReason::failed("nothing is left to wait for")),
-            }
-        }
+        slice::used_up(pin!(self.next_signal(&me, mailbox))).await
     }
 
     async fn on_link_died(

@@ -2,7 +2,7 @@
 //!
 //! It is no kameo actor: nobody sends it anything, and a queue that stays empty would be half of what an idle one weighs.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use futures::future::BoxFuture;
 use tokio::{
@@ -13,6 +13,7 @@ use tokio::{
 use crate::{
     error::StartError,
     exit::{ExitReason, panic_text},
+    slice,
     stop::Stop,
 };
 
@@ -34,12 +35,15 @@ impl Worker {
     pub(crate) fn spawn(start: WorkerStart, stop: Stop) -> Self {
         let (say, started) = oneshot::channel();
         let task = tokio::spawn(async move {
-            // The call itself is inside: a factory may panic before its first await.
-            let run = start(stop).await?;
-            // Its supervisor may be gone. It hears of this before the run begins, which may block the thread that it was woken on.
-            let _ = say.send(());
-            yield_now().await;
-            Ok(run.await)
+            let life = pin!(async {
+                // The call itself is inside: a factory may panic before its first await.
+                let run = start(stop).await?;
+                // Its supervisor may be gone. It hears of this before the run begins, which may block the thread that it was woken on.
+                let _ = say.send(());
+                yield_now().await;
+                Ok(run.await)
+            });
+            slice::used_up(life).await
         });
         Self {
             started,

@@ -9,13 +9,12 @@ use tokio::time::{Instant, timeout};
 use whirlwind_bus::{Begin, Lease, Reason, SlotTaken, Transaction, TurnError};
 use whirlwind_component::{Component, Effects, Instance, Outcome, Reply, Turn};
 use whirlwind_provider_api::Staged;
-use whirlwind_supervision::{ChildSpec, ExitReason, Shutdown, StartError, Stop};
+use whirlwind_supervision::{ChildSpec, ExitReason, Shutdown, StartError, Stop, slice};
 
 use super::outbox::TurnOutbox;
 use super::{Actor, Message, staged};
 use crate::lifecycle::{Cause, Crash};
 use crate::manifest::{Isolation, TurnMode};
-use crate::slice;
 
 /// What a worker gets beyond the deadline of a turn, to end it when the node stops.
 const GRACE: Duration = Duration::from_secs(1);
@@ -66,7 +65,7 @@ pub(super) fn child(actor: &Arc<Actor>, slot: usize) -> ChildSpec {
                 instance.map_err(|error| StartError::failed(in_hand(error, &actor, slot)))?;
             let worker = Worker::new(actor, slot, past).map_err(StartError::failed)?;
             worker.tell_of_restart();
-            Ok(slice::used_up(worker.run(instance, stop)))
+            Ok(worker.run(instance, stop))
         }
     })
     .shutdown(shutdown)

@@ -12,14 +12,14 @@ use std::sync::{Arc, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use whirlwind_component::Component;
-use whirlwind_supervision::{ChildError, StartError, State, SupervisorRef};
+use whirlwind_supervision::{ChildError, StartError, State, SupervisorRef, slice};
 
 use super::{Node, components};
 use crate::actor::{Actor, Incarnation, instance_of};
 use crate::app::MissingComponent;
 use crate::manifest::{Isolation, hint};
 use crate::node::ComponentError;
-use crate::{slice, tree};
+use crate::tree;
 
 /// As many instances as a manifest may ask for.
 const MOST_INSTANCES: u32 = 1024;
@@ -361,6 +361,6 @@ fn reason(error: ChildError) -> String {
 async fn carried_out(
     change: impl Future<Output = Result<Changed, ChangeError>> + Send + 'static,
 ) -> Result<Changed, ChangeError> {
-    let carried_out = tokio::spawn(slice::used_up(change)).await;
+    let carried_out = tokio::spawn(slice::used_up(Box::pin(change))).await;
     carried_out.unwrap_or(Err(ChangeError::Stopping))
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::task::coop::{self, RestoreOnPending};
@@ -17,11 +17,13 @@ const SLICE: usize = 128;
 /// each second one would set a second core to work that does nothing for it. After a slice that is used up, the task that was woken is
 /// queued too, but other threads are called only if more than one waits.
 ///
-/// Only for the outermost future of a task: whatever is polled after it in the same slice would find nothing left of it.
-pub(crate) async fn used_up<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
+/// Only for what a task polls last: whatever it polls after it in the same slice would find nothing left of it. Workers and
+/// supervisors of this crate do it by themselves.
+///
+/// It takes a future that is pinned: by value it would have a second room in the task.
+pub async fn used_up<F: Future + Unpin>(mut future: F) -> F::Output {
     poll_fn(|context| {
-        let polled = future.as_mut().poll(context);
+        let polled = Pin::new(&mut future).poll(context);
         if polled.is_pending() {
             use_up(context);
         }
@@ -31,7 +33,7 @@ pub(crate) async fn used_up<F: Future>(future: F) -> F::Output {
 }
 
 /// Lets other tasks run, beside this one if there is a thread that has nothing to do.
-pub(crate) async fn go_on_beside() {
+pub async fn go_on_beside() {
     let mut is_queued = false;
     poll_fn(|context| {
         if std::mem::replace(&mut is_queued, true) {
@@ -69,6 +71,7 @@ fn use_up(context: &mut Context<'_>) {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+    use std::pin::pin;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -94,7 +97,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn whoever_is_done_keeps_it() {
         let task = tokio::spawn(async {
-            let done = used_up(async { 7 }).await;
+            let done = used_up(pin!(async { 7 })).await;
             (done, coop::has_budget_remaining())
         });
         assert_eq!(task.await.unwrap(), (7, true));
@@ -118,8 +121,8 @@ mod tests {
         let parked = || (0..2).map(|worker| metrics.worker_park_count(worker)).sum();
         let before: u64 = parked();
         to_a.send(0).await.unwrap();
-        let a = tokio::spawn(used_up(relay(from_b, to_b, HOPS)));
-        let b = tokio::spawn(used_up(relay(from_a, to_a, HOPS)));
+        let a = tokio::spawn(used_up(Box::pin(relay(from_b, to_b, HOPS))));
+        let b = tokio::spawn(used_up(Box::pin(relay(from_a, to_a, HOPS))));
         a.await.unwrap();
         b.await.unwrap();
         let parked = parked() - before;
