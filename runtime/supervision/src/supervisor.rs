@@ -23,7 +23,11 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, pending},
+    stream::FuturesUnordered,
+};
 use kameo::{
     Actor,
     actor::{ActorId, ActorRef, Spawn, WeakActorRef},
@@ -78,6 +82,8 @@ pub struct Supervisor {
     self_ends: VecDeque<SelfEnd>,
     deferred: VecDeque<Request>,
 
+    /// One of them never comes: a set in which all were looked at in vain asks to be looked at again, and calls another thread to do
+    /// it. With one child, that would be so whenever it starts.
     events: FuturesUnordered<BoxFuture<'static, Event>>,
     timers: Timers,
 
@@ -368,7 +374,7 @@ impl Actor for Box<Supervisor> {
             ready: VecDeque::new(),
             self_ends: VecDeque::new(),
             deferred: VecDeque::new(),
-            events: FuturesUnordered::new(),
+            events: FuturesUnordered::from_iter([pending().boxed()]),
             timers: Timers::default(),
             boot: Some(boot),
             boot_error: None,
