@@ -20,7 +20,7 @@ use kameo::{
 };
 use tokio::{
     sync::{Notify, oneshot},
-    task::{AbortHandle, JoinError},
+    task::{AbortHandle, JoinError, unconstrained},
 };
 
 use crate::{
@@ -372,7 +372,7 @@ fn watch(
             },
             // The end may come between the two looks, so what was said is looked for once more; and an
             // actor can end before kameo says that it has started.
-            ended = &mut end => match started.now_or_never() {
+            ended = &mut end => match unconstrained(started).now_or_never() {
                 Some(Err(error)) => Watched::Ended(ended.because(error)),
                 None if !ended.started => Watched::Ended(ended),
                 Some(Ok(())) | None => Watched::Started(std::future::ready(ended).boxed()),

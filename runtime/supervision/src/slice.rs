@@ -20,6 +20,8 @@ const SLICE: usize = 128;
 /// Only for what a task polls last: whatever it polls after it in the same slice would find nothing left of it. Workers and
 /// supervisors of this crate do it by themselves.
 ///
+/// Only within a task of tokio, which begins each slice anew.
+///
 /// It takes a future that is pinned: by value it would have a second room in the task.
 pub async fn used_up<F: Future + Unpin>(mut future: F) -> F::Output {
     poll_fn(|context| {

@@ -80,6 +80,8 @@ pub struct Supervisor {
     ready: VecDeque<PlanId>,
     /// What waits for the plan in hand, under a group strategy.
     self_ends: VecDeque<SelfEnd>,
+    /// Ends that would be one too many, while it boots.
+    after_boot: Vec<SelfEnd>,
     deferred: VecDeque<Request>,
 
     /// One of them never comes: a set in which all were looked at in vain asks to be looked at again, and calls another thread to do
@@ -151,11 +153,9 @@ impl Supervisor {
         match booted.await {
             Ok(Ok(())) => Ok(supervisor),
             failed => {
-                supervisor.ended().await;
-                Err(failed
-                    .ok()
-                    .and_then(Result::err)
-                    .unwrap_or(StartError::Stopped))
+                let end = supervisor.ended().await;
+                let said = failed.ok().and_then(Result::err);
+                Err(said.unwrap_or_else(|| StartError::failed(end)))
             }
         }
     }
@@ -221,13 +221,12 @@ impl Supervisor {
                         self.begin_ending(ExitReason::Shutdown);
                     }
                 },
-                Some(event) = self.events.next() => self.on_event(event),
+                event = self.events.select_next_some() => self.on_event(event),
                 () = sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {
                     if let Some(timer) = self.timers.pop(Instant::now()) {
                         self.on_timer(timer);
                     }
                 }
-                else => return Err(ExitReason::failed("nothing is left to wait for")),
             }
         }
     }
@@ -259,6 +258,7 @@ impl Supervisor {
             request.refuse();
         }
         self.self_ends.clear();
+        self.after_boot.clear();
         self.ready.clear();
         let mut stops = VecDeque::new();
         for (key, child) in self.children.iter_mut() {
@@ -355,6 +355,9 @@ impl Actor for Box<Supervisor> {
             boot,
             life,
         } = args;
+        let mut events = FuturesUnordered::from_iter([pending().boxed()]);
+        // Looked at once, it is not looked at again.
+        let _ = events.next().now_or_never();
         let mut supervisor = Self::new(Supervisor {
             rules: Rules {
                 supervisor: spec.id,
@@ -373,8 +376,9 @@ impl Actor for Box<Supervisor> {
             next_plan: 0,
             ready: VecDeque::new(),
             self_ends: VecDeque::new(),
+            after_boot: Vec::new(),
             deferred: VecDeque::new(),
-            events: FuturesUnordered::from_iter([pending().boxed()]),
+            events,
             timers: Timers::default(),
             boot: Some(boot),
             boot_error: None,

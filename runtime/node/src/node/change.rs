@@ -103,7 +103,8 @@ impl Node {
         self.not_stopping()?;
         let before = self.take_room(actor, instances)?;
         let Some(mut incarnation) = actor.changes.running().await else {
-            return Ok(changed(actor)); // its next start goes by the number
+            // Its next start goes by the number.
+            return self.not_stopping().map(|()| changed(actor));
         };
         match actor.resize(&mut incarnation).await {
             Ok(()) => Ok(changed(actor)),
@@ -199,9 +200,12 @@ impl Node {
         let _one_at_a_time = actor.changes.one_at_a_time.lock().await;
         self.not_stopping()?;
         let component = self.fitting(actor, file).await?;
+        // A start that has begun goes by one component.
+        actor.changes.running().await;
         let old = actor.changes.replace_component(component);
         let Some(Incarnation { instances, slots }) = actor.changes.running().await else {
-            return Ok(changed(actor)); // its next start takes it
+            // Its next start takes it.
+            return self.not_stopping().map(|()| changed(actor));
         };
         for slot in 0..slots {
             match renew(&instances, slot).await {

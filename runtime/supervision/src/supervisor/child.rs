@@ -96,7 +96,7 @@ impl Child {
         wanted || self.plan.is_some() || self.undecided
     }
 
-    pub(super) fn state(&self, booting: bool) -> State {
+    pub(super) fn state(&self) -> State {
         match &self.up {
             Some(up) => match up.phase {
                 Phase::Starting => State::Starting,
@@ -105,16 +105,16 @@ impl Child {
             },
             None if self.undecided => State::Restarting,
             None if self.plan.is_none() => State::Stopped,
-            None if booting || self.incarnations == 0 => State::Starting,
+            None if self.incarnations == 0 => State::Starting,
             None => State::Restarting,
         }
     }
 
-    pub(super) fn status(&self, booting: bool) -> Status {
+    pub(super) fn status(&self) -> Status {
         Status {
             id: Arc::clone(&self.spec.id),
             kind: self.spec.kind(),
-            state: self.state(booting),
+            state: self.state(),
             restarts: self.restarts,
             strategy: self.spec.strategy(),
             children: Vec::new(),

@@ -396,14 +396,16 @@ impl Supervisor {
                 }
                 self.restart(key, &keys, restarting, now);
             }
+            // A start does not fail of what others do meanwhile: it is decided again when all have started.
+            Decision::GiveUp(_) if self.booting => {
+                let incarnation = child.incarnations;
+                self.decide_later(key, incarnation, reason.clone(), ran);
+                self.after_boot.extend(self.self_ends.pop_back());
+            }
             Decision::GiveUp(gave_up) => {
                 let gave_up = Arc::new(gave_up);
                 self.report(&id, ReportEvent::GaveUp(Arc::clone(&gave_up)));
-                let exit = ExitReason::IntensityExceeded(gave_up);
-                if self.booting {
-                    self.boot_error = Some(StartError::failed(&exit));
-                }
-                self.begin_ending(exit);
+                self.begin_ending(ExitReason::IntensityExceeded(gave_up));
             }
         }
     }

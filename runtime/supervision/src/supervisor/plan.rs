@@ -160,6 +160,7 @@ impl Supervisor {
     /// All have started.
     fn booted(&mut self) {
         self.booting = false;
+        self.self_ends.extend(self.after_boot.drain(..));
         self.life.send_replace(Life::Started);
         if let Some(boot) = self.boot.take() {
             send(boot, Ok(()));

@@ -122,7 +122,7 @@ impl Supervisor {
                 .children
                 .iter()
                 .map(|(_, child)| {
-                    let status = child.status(self.booting);
+                    let status = child.status();
                     let below = match &child.up {
                         Some(up) => up.below.clone(),
                         None => Below::Nothing,

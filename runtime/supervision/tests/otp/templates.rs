@@ -14,7 +14,7 @@ use whirlwind_supervision::{
     SupervisorRef, SupervisorSpec, Template,
 };
 
-use crate::stage::{Stage, Start, ids, patient, quiet, state};
+use crate::stage::{OnStop, Stage, Start, ids, patient, quiet, state};
 
 /// Scripted children `s0`, `s1`..., of which `first` says how many there are from the start.
 fn simple(
@@ -191,26 +191,48 @@ async fn a_first_child_that_ends_does_not_wait_for_those_that_have_yet_to_start(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_supervisor_that_gives_up_before_it_has_started_says_why() {
+async fn one_that_would_give_up_before_it_has_started_starts_first() {
     let stage = Stage::new();
-    stage.next_starts("s1", [Start::Hang]);
+    stage.next_starts("s1", [Start::Take(Duration::from_secs(60))]);
     let (early, start) = begun(&stage, |template| {
         SupervisorSpec::simple("root", template).intensity(0, Duration::from_secs(1))
     })
     .await;
-    // What is asked meanwhile is answered.
-    let (one, other) = (early.clone(), early.clone());
-    stage.next_starts("s2", [Start::Hang]);
-    let adding = tokio::spawn(async move { one.start_slot().await });
-    quiet().await;
     stage.crash("s0").await;
-    let error = start.await.unwrap().unwrap_err().to_string();
+    // It stays responsive, and waits with the one that is down.
+    assert_eq!(state(&early, "s0").await, State::Restarting);
+    assert_eq!(early.start_slot().await, Ok(2));
+    assert!(!start.is_finished());
+    advance(Duration::from_secs(60)).await;
+    let tree = start.await.unwrap().unwrap();
+    let words = tree.ended().await.to_string();
     assert!(
-        error.contains("gave up") && error.contains("boom"),
-        "{error}"
+        words.contains("gave up") && words.contains("boom"),
+        "{words}"
     );
+    let trace = stage.trace();
+    assert_eq!(trace[..4], ["start s0", "die s0", "start s2", "start s1"]);
+    assert_eq!(trace.len(), 6, "both were stopped: {trace:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_of_one_whose_start_fails_is_answered() {
+    let stage = Stage::new();
+    stage.next_starts("s1", [Start::FailAfter(Duration::from_secs(60))]);
+    stage.next_starts("s2", [Start::Hang]);
+    let (early, start) = begun(&stage, |template| SupervisorSpec::simple("root", template)).await;
+    stage.on_stop("s0", OnStop::Take(Duration::from_secs(3)));
+    let other = early.clone();
+    let adding = tokio::spawn(async move { other.start_slot().await });
+    quiet().await;
+    let mut ending = Box::pin(early.terminate_slot(0));
+    assert!(futures::poll!(&mut ending).is_pending());
+    advance(Duration::from_secs(60)).await;
     assert_eq!(adding.await.unwrap(), Err(ChildError::Stopping));
-    assert!(!other.started().await);
+    assert_eq!(ending.await, Ok(()));
+    let error = start.await.unwrap().unwrap_err();
+    assert_eq!(error, StartError::failed("s1 cannot start"));
+    assert!(!early.started().await);
 }
 
 #[tokio::test(start_paused = true)]
