@@ -38,7 +38,7 @@
 //! - `worker`: the task of a worker
 //! - `handle`: what holders of a running supervisor may ask of it
 //! - `report`, `status`: what it says by itself, and what it answers
-//! - [`slice`]: what a task that has to wait does with the rest of its slice of the scheduler's time
+//! - [`mod@slice`]: what a task that has to wait does with the rest of its slice of the scheduler's time
 //! - `stop`: how a worker hears that it should end
 //! - `error`: what can be refused, and why
 //!
