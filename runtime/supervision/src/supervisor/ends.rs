@@ -251,15 +251,20 @@ impl Supervisor {
     }
 
     fn decide_later(&mut self, key: Key, incarnation: u64, reason: ExitReason, ran: Duration) {
-        if let Some(child) = self.children.get_mut(key) {
-            child.undecided = true;
-        }
-        self.self_ends.push_back(SelfEnd {
+        let end = SelfEnd {
             key,
             incarnation,
             reason,
             ran,
-        });
+        };
+        self.leave_undecided(key);
+        self.self_ends.push_back(end);
+    }
+
+    fn leave_undecided(&mut self, key: Key) {
+        if let Some(child) = self.children.get_mut(key) {
+            child.undecided = true;
+        }
     }
 
     fn forget_if(&mut self, goes: bool, key: Key) {
@@ -297,7 +302,7 @@ impl Supervisor {
                 child.incarnations == end.incarnation && std::mem::take(&mut child.undecided)
             });
             if current {
-                self.decide(end.key, &end.reason, end.ran);
+                self.decide(end);
             }
             return true;
         }
@@ -346,7 +351,13 @@ impl Supervisor {
         keys
     }
 
-    fn decide(&mut self, key: Key, reason: &ExitReason, ran: Duration) {
+    fn decide(&mut self, end: SelfEnd) {
+        let SelfEnd {
+            key,
+            ref reason,
+            ran,
+            ..
+        } = end;
         let keys = self.concerned(key);
         let members: Vec<Member> = keys
             .iter()
@@ -398,9 +409,8 @@ impl Supervisor {
             }
             // A start does not fail of what others do meanwhile: it is decided again when all have started.
             Decision::GiveUp(_) if self.booting => {
-                let incarnation = child.incarnations;
-                self.decide_later(key, incarnation, reason.clone(), ran);
-                self.after_boot.extend(self.self_ends.pop_back());
+                self.leave_undecided(key);
+                self.after_boot.push(end);
             }
             Decision::GiveUp(gave_up) => {
                 let gave_up = Arc::new(gave_up);

@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::advance;
+use tokio::{task::JoinHandle, time::advance};
 use whirlwind_supervision::{
-    Backoff, ChildError, ChildSpec, ExitReason, ReportEvent, StartError, State, Strategy,
+    ChildError, ChildSpec, ExitReason, ReportEvent, Restart, Shutdown, StartError, State, Strategy,
     SupervisorRef, SupervisorSpec, Template,
 };
 
@@ -21,11 +21,30 @@ fn simple(
     stage: &Stage,
     first: impl Fn(&SupervisorRef) -> usize + Send + Sync + 'static,
 ) -> SupervisorSpec {
+    let spec = stage.simple(Restart::Permanent, Shutdown::Timeout(ChildSpec::SHUTDOWN));
+    SupervisorSpec {
+        template: spec.template.map(|template| template.starting_with(first)),
+        ..spec
+    }
+}
+
+/// A start of one with so many first children, as far as it comes by itself, and the supervisor that is starting.
+async fn begun(
+    stage: &Stage,
+    first: usize,
+    spec: impl FnOnce(SupervisorSpec) -> SupervisorSpec,
+) -> (SupervisorRef, JoinHandle<Result<SupervisorRef, StartError>>) {
+    let known = Arc::new(Mutex::new(None));
+    let tell = Arc::clone(&known);
+    let spec = spec(simple(stage, move |me| {
+        *tell.lock().unwrap() = Some(me.clone());
+        first
+    }));
     let stage = stage.clone();
-    let template = Template::new(move |slot| stage.child(&format!("s{slot}")));
-    SupervisorSpec::simple("root", template.starting_with(first))
-        .backoff(Backoff::NONE)
-        .intensity(1000, Duration::from_secs(10))
+    let start = tokio::spawn(async move { stage.try_start(spec).await });
+    quiet().await;
+    let early = known.lock().unwrap().take().unwrap();
+    (early, start)
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,58 +146,20 @@ async fn each_incarnation_is_asked_again_and_known_before_its_children_start() {
 async fn a_first_child_that_is_terminated_before_it_has_started_holds_the_start_up_no_longer() {
     let stage = Stage::new();
     stage.next_starts("s0", [Start::Hang]);
-    let known = Arc::new(Mutex::new(None));
-    let spec = simple(&stage, {
-        let known = Arc::clone(&known);
-        move |me| {
-            *known.lock().unwrap() = Some(me.clone());
-            3
-        }
-    });
-    let start = tokio::spawn({
-        let stage = stage.clone();
-        async move { stage.start(spec).await }
-    });
-    quiet().await;
-    let early = known.lock().unwrap().clone().unwrap();
+    let (early, start) = begun(&stage, 3, |spec| spec).await;
     // The last has yet to be begun, the first hangs.
     early.terminate_slot(2).await.unwrap();
     early.terminate_slot(0).await.unwrap();
-    let tree = start.await.unwrap();
+    let tree = start.await.unwrap().unwrap();
     assert_eq!(ids(&tree).await, ["s1"]);
     assert_eq!(tree.stop().await, ExitReason::Shutdown);
-}
-
-/// A start that waits for the first child, whose end it can be told of meanwhile.
-async fn begun(
-    stage: &Stage,
-    spec: impl FnOnce(Template) -> SupervisorSpec,
-) -> (
-    SupervisorRef,
-    tokio::task::JoinHandle<Result<SupervisorRef, StartError>>,
-) {
-    let known = Arc::new(Mutex::new(None));
-    let (of, tell) = (stage.clone(), Arc::clone(&known));
-    let template = Template::new(move |slot| of.child(&format!("s{slot}")));
-    let template = template.starting_with(move |me| {
-        *tell.lock().unwrap() = Some(me.clone());
-        2
-    });
-    let (stage, spec) = (stage.clone(), spec(template));
-    let start = tokio::spawn(async move { stage.try_start(spec).await });
-    quiet().await;
-    let early = known.lock().unwrap().take().unwrap();
-    (early, start)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_first_child_that_ends_does_not_wait_for_those_that_have_yet_to_start() {
     let stage = Stage::new();
     stage.next_starts("s1", [Start::Take(Duration::from_secs(60))]);
-    let (early, start) = begun(&stage, |template| {
-        SupervisorSpec::simple("root", template).backoff(Backoff::NONE)
-    })
-    .await;
+    let (early, start) = begun(&stage, 2, |spec| spec).await;
     stage.crash("s0").await;
     assert_eq!(stage.trace(), ["start s0", "die s0", "start s0"]);
     assert!(!start.is_finished());
@@ -194,10 +175,7 @@ async fn a_first_child_that_ends_does_not_wait_for_those_that_have_yet_to_start(
 async fn one_that_would_give_up_before_it_has_started_starts_first() {
     let stage = Stage::new();
     stage.next_starts("s1", [Start::Take(Duration::from_secs(60))]);
-    let (early, start) = begun(&stage, |template| {
-        SupervisorSpec::simple("root", template).intensity(0, Duration::from_secs(1))
-    })
-    .await;
+    let (early, start) = begun(&stage, 2, |spec| spec.intensity(0, Duration::from_secs(1))).await;
     stage.crash("s0").await;
     // It stays responsive, and waits with the one that is down.
     assert_eq!(state(&early, "s0").await, State::Restarting);
@@ -220,7 +198,7 @@ async fn what_is_asked_of_one_whose_start_fails_is_answered() {
     let stage = Stage::new();
     stage.next_starts("s1", [Start::FailAfter(Duration::from_secs(60))]);
     stage.next_starts("s2", [Start::Hang]);
-    let (early, start) = begun(&stage, |template| SupervisorSpec::simple("root", template)).await;
+    let (early, start) = begun(&stage, 2, |spec| spec).await;
     stage.on_stop("s0", OnStop::Take(Duration::from_secs(3)));
     let other = early.clone();
     let adding = tokio::spawn(async move { other.start_slot().await });
